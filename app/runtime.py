@@ -1,0 +1,131 @@
+"""The hall: builds and closes everything that lives as long as the process."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from app.coalescer import Coalescer, Trip
+from app.db.embedded import embedded_postgres
+from app.db.engine import Database
+from app.db.lane import Lane
+from app.db.migrations import head_revision
+from app.domain.licenses import ValidationQuestion, Verdict
+from app.passwords import Passwords
+from app.services import validation
+from app.settings import Settings
+from app.telemetry import metrics
+from app.vault import Vault, keys_from_text, read_or_make_key_file
+
+BATCHES_IN_FLIGHT = 2
+MAX_BATCH = 256
+MAX_LINE = 4096
+PROBE_SECONDS = 0.8
+
+Clock = Callable[[], datetime]
+ValidationLine = Coalescer[ValidationQuestion, Verdict]
+
+
+@dataclass(slots=True)
+class Runtime:
+    """Everything long-lived; `is_draining` turns true when the server was asked to stop."""
+
+    settings: Settings
+    database_url: str
+    database: Database
+    probe_lane: Lane
+    line: ValidationLine
+    vault: Vault
+    passwords: Passwords
+    clock: Clock
+    head_revision: str
+    started_at: float = field(default_factory=time.monotonic)
+    is_draining: bool = False
+
+    def now(self) -> datetime:
+        """The time in UTC."""
+        return self.clock()
+
+    def uptime_seconds(self) -> int:
+        """Whole seconds since the start."""
+        return int(time.monotonic() - self.started_at)
+
+
+def utc_now() -> datetime:
+    """The system's clock."""
+    return datetime.now(UTC)
+
+
+@contextmanager
+def database_url(settings: Settings) -> Iterator[str]:
+    """The URL of the database: the one that is set, or our own PostgreSQL's, which runs at least meanwhile."""
+    if settings.database_url is not None:
+        yield settings.database_url.get_secret_value()
+        return
+    with embedded_postgres(settings.data_dir) as postgres:
+        yield postgres.url
+
+
+@asynccontextmanager
+async def open_runtime(settings: Settings, url: str, *, clock: Clock = utc_now) -> AsyncIterator[Runtime]:
+    """Build everything, serve the validation line meanwhile, and close it in reverse order."""
+    async with AsyncExitStack() as stack:
+        database = Database(url, pool_size=settings.database_pool_size)
+        stack.push_async_callback(database.close)
+        probe_lane = Lane(url, trip_seconds=PROBE_SECONDS)
+        stack.push_async_callback(probe_lane.close)
+        passwords = Passwords()
+        stack.callback(passwords.close)
+        line = await stack.enter_async_context(_validation_line(url, clock))
+        yield Runtime(
+            settings=settings,
+            database_url=url,
+            database=database,
+            probe_lane=probe_lane,
+            line=line,
+            vault=open_vault(settings),
+            passwords=passwords,
+            clock=clock,
+            head_revision=head_revision(),
+        )
+
+
+def open_vault(settings: Settings) -> Vault:
+    """The vault with the keys that are set, or with those kept in DATA_DIR."""
+    if settings.encryption_key is not None:
+        return Vault(keys_from_text(settings.encryption_key.get_secret_value()))
+    return Vault(read_or_make_key_file(settings.data_dir / "encryption.key"))
+
+
+@asynccontextmanager
+async def _validation_line(url: str, clock: Clock) -> AsyncIterator[ValidationLine]:
+    line = ValidationLine(
+        max_batch=MAX_BATCH, max_line=MAX_LINE, observe_line=metrics.VALIDATION_LINE_LENGTH.set
+    )
+    lanes = [Lane(url) for _ in range(BATCHES_IN_FLIGHT)]
+    servers = [asyncio.create_task(line.serve_line(_timed(lane, clock))) for lane in lanes]
+    try:
+        yield line
+    finally:
+        line.close()
+        for server in servers:
+            server.cancel()
+        await asyncio.gather(*servers, return_exceptions=True)
+        for lane in lanes:
+            await lane.close()
+
+
+def _timed(lane: Lane, clock: Clock) -> Trip[ValidationQuestion, Verdict]:
+    async def trip(questions: Sequence[ValidationQuestion]) -> Sequence[Verdict]:
+        started_at = time.perf_counter()
+        try:
+            return await validation.answer_batch(lane, clock, questions)
+        finally:
+            metrics.VALIDATION_BATCH_SIZE.observe(len(questions))
+            metrics.VALIDATION_TRIP_SECONDS.observe(time.perf_counter() - started_at)
+
+    return trip

@@ -1,0 +1,102 @@
+"""The database as the house sees it: connections, transactions, and whether it answers."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from time import perf_counter
+
+import psycopg
+from sqlalchemy import event
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
+from sqlalchemy.pool import QueuePool
+
+from app.db.deadline import Deadline
+from app.db.errors import translated
+from app.telemetry import metrics
+
+CHECKOUT_SECONDS = 1.5
+TRANSACTION_SECONDS = 10.0
+APPLICATION_NAME = "license-server"
+
+_SESSION_OPTIONS = " ".join(
+    f"-c {name}={value}"
+    for name, value in {
+        "TimeZone": "UTC",
+        "statement_timeout": "8s",
+        "lock_timeout": "3s",
+        "idle_in_transaction_session_timeout": "15s",
+    }.items()
+)
+
+
+async def connect(url: str, *, autocommit: bool = False) -> psycopg.AsyncConnection:
+    """A new connection with our time limits; raises psycopg.OperationalError or TimeoutError."""
+    async with Deadline(CHECKOUT_SECONDS):
+        return await psycopg.AsyncConnection.connect(
+            url,
+            autocommit=autocommit,
+            application_name=APPLICATION_NAME,
+            connect_timeout=2,
+            options=_SESSION_OPTIONS,
+            tcp_user_timeout=5000,
+            keepalives_idle=30,
+        )
+
+
+class Database:
+    """The pool of connections of this process."""
+
+    def __init__(self, url: str, *, pool_size: int) -> None:
+        self.url = url
+        self._engine = _make_engine(url, pool_size)
+        self._sessions = async_sessionmaker(self._engine, expire_on_commit=False)
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[AsyncSession]:
+        """A session in a transaction that is committed at the end, or rolled back when the block raises.
+
+        Raises DatabaseUnavailable when no connection is to be had in 1.5 s or the block takes more than 10 s, and the
+        DomainError of a broken constraint.
+        """
+        with translated():
+            async with Deadline(TRANSACTION_SECONDS), self._sessions() as session:
+                async with Deadline(CHECKOUT_SECONDS):
+                    await session.connection()
+                yield session
+                await session.commit()
+
+    def observe_pool(self) -> None:
+        """Write the state of the pool into its gauges."""
+        pool = self._engine.pool
+        assert isinstance(pool, QueuePool), "the pool has a size"
+        metrics.observe_pool(in_use=pool.checkedout(), idle=pool.checkedin())
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await self._engine.dispose()
+
+
+def _make_engine(url: str, pool_size: int) -> AsyncEngine:
+    engine = create_async_engine(
+        "postgresql+psycopg://",
+        async_creator=lambda: connect(url),
+        pool_size=pool_size,
+        max_overflow=0,
+        pool_timeout=CHECKOUT_SECONDS,
+        pool_pre_ping=True,
+        pool_use_lifo=True,
+    )
+    _time_queries(engine)
+    return engine
+
+
+def _time_queries(engine: AsyncEngine) -> None:
+    @event.listens_for(engine.sync_engine, "before_cursor_execute")
+    def start(conn, cursor, statement, parameters, context, executemany):  # type: ignore[no-untyped-def]
+        context.started_at = perf_counter()
+
+    @event.listens_for(engine.sync_engine, "after_cursor_execute")
+    def stop(conn, cursor, statement, parameters, context, executemany):  # type: ignore[no-untyped-def]
+        operation = statement.lstrip()[:6].rstrip().lower()
+        metrics.observe_query(operation, perf_counter() - context.started_at)

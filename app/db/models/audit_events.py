@@ -1,0 +1,33 @@
+"""Audit events: what was changed, by whom, from where."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from ipaddress import IPv4Address, IPv6Address
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Index
+from sqlalchemy.dialects.postgresql import INET
+from sqlalchemy.orm import Mapped, mapped_column
+
+from app.db.models.base import Model, new_id
+
+
+class AuditEvent(Model):
+    """A change that was made; written in the same transaction as the change."""
+
+    __tablename__ = "audit_events"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    occurred_at: Mapped[datetime]
+    event: Mapped[str]
+    subject_id: Mapped[str]
+    organization_id: Mapped[UUID | None]
+    actor_kind: Mapped[str]
+    actor_id: Mapped[UUID | None]
+    ip: Mapped[IPv4Address | IPv6Address | None] = mapped_column(INET)
+    request_id: Mapped[str | None]
+    data: Mapped[dict[str, Any]]
+
+    __table_args__ = (Index("ix_audit_events_subject_id_occurred_at", "subject_id", "occurred_at"),)

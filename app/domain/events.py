@@ -1,0 +1,33 @@
+"""The names of what can happen to the things of the product."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class EventName(StrEnum):
+    """Something that was done, as it stands in the audit trail."""
+
+    ORGANIZATION_CREATED = "organization.created"
+    ORGANIZATION_CHANGED = "organization.changed"
+    ORGANIZATION_SUSPENDED = "organization.suspended"
+    ORGANIZATION_REINSTATED = "organization.reinstated"
+    PRODUCT_CREATED = "product.created"
+    PRODUCT_CHANGED = "product.changed"
+    PLAN_CREATED = "plan.created"
+    PLAN_CHANGED = "plan.changed"
+    LICENSE_ISSUED = "license.issued"
+    LICENSE_CHANGED = "license.changed"
+    LICENSE_SUSPENDED = "license.suspended"
+    LICENSE_REINSTATED = "license.reinstated"
+    LICENSE_REVOKED = "license.revoked"
+    LICENSE_RENEWED = "license.renewed"
+    LICENSE_KEY_SHOWN = "license.key_shown"
+    MACHINE_ACTIVATED = "machine.activated"
+    MACHINE_DEACTIVATED = "machine.deactivated"
+    API_KEY_CREATED = "api_key.created"
+    API_KEY_REVOKED = "api_key.revoked"
+    USER_CREATED = "user.created"
+    USER_PASSWORD_RESET = "user.password_reset"  # noqa: S105 - a name, not a password
+    USER_SIGNED_IN = "user.signed_in"
+    USER_SIGNED_OUT = "user.signed_out"

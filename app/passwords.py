@@ -1,0 +1,41 @@
+"""Passwords: argon2id, computed off the event loop, and never more than a few at once."""
+
+from __future__ import annotations
+
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
+
+import argon2
+
+MIN_LENGTH = 12
+MAX_LENGTH = 200
+AT_ONCE = 2
+
+
+class Passwords:
+    """Hashes and checks passwords; at most two at a time, so that a flood of logins can't starve the server."""
+
+    def __init__(self, hasher: argon2.PasswordHasher | None = None) -> None:
+        self._hasher = hasher or argon2.PasswordHasher()
+        self._threads = ThreadPoolExecutor(max_workers=AT_ONCE, thread_name_prefix="passwords")
+        self._decoy = self._hasher.hash("a password that nobody has")
+
+    async def hash(self, password: str) -> str:
+        """The argon2id hash of a password, with its parameters and salt."""
+        return await asyncio.get_running_loop().run_in_executor(self._threads, self._hasher.hash, password)
+
+    async def verify(self, password_hash: str | None, password: str) -> bool:
+        """Whether the password fits; without a hash (unknown account) it takes as long and is False."""
+        loop = asyncio.get_running_loop()
+        fits = await loop.run_in_executor(self._threads, self._fits, password_hash or self._decoy, password)
+        return fits and password_hash is not None
+
+    def _fits(self, password_hash: str, password: str) -> bool:
+        try:
+            return self._hasher.verify(password_hash, password)
+        except (argon2.exceptions.VerificationError, argon2.exceptions.InvalidHashError):
+            return False
+
+    def close(self) -> None:
+        """Stop the threads."""
+        self._threads.shutdown(wait=False, cancel_futures=True)

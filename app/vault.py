@@ -1,0 +1,69 @@
+"""Secrets at rest: encrypted with the first of the installation's keys, readable with any of them."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from cryptography.fernet import Fernet, InvalidToken, MultiFernet
+
+
+class VaultError(Exception):
+    """The encryption keys can't be read, or none of them opens what was encrypted."""
+
+
+class Vault:
+    """Encrypts with the first key and decrypts with all: keys are rotated by putting a new one in front."""
+
+    def __init__(self, keys: tuple[str, ...]) -> None:
+        self._fernet = MultiFernet([Fernet(key) for key in keys])
+
+    def encrypt(self, text: str) -> bytes:
+        """The text, encrypted and authenticated."""
+        return self._fernet.encrypt(text.encode())
+
+    def decrypt(self, token: bytes) -> str:
+        """The text that was encrypted; raises VaultError when none of the keys fits."""
+        try:
+            return self._fernet.decrypt(token).decode()
+        except InvalidToken as error:
+            raise VaultError("None of the keys in ENCRYPTION_KEY opens this; add the key it was made with.") from error
+
+
+def make_key() -> str:
+    """A new key, as ENCRYPTION_KEY wants it."""
+    return Fernet.generate_key().decode()
+
+
+def keys_from_text(text: str) -> tuple[str, ...]:
+    """The keys of a comma-separated list."""
+    return tuple(key.strip() for key in text.split(",") if key.strip())
+
+
+def read_or_make_key_file(path: Path) -> tuple[str, ...]:
+    """The keys in the file; a missing file is made with a new key, readable by its owner alone.
+
+    Raises VaultError when the file can't be read, written or understood.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _make_once(path)
+        keys = keys_from_text(path.read_text())
+        Vault(keys)
+    except (OSError, ValueError) as error:
+        raise VaultError(f"The encryption key file {path} is not usable: {error}.") from error
+    return keys
+
+
+def _make_once(path: Path) -> None:
+    if path.exists():
+        return
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    draft.touch(mode=0o600)
+    draft.write_text(make_key() + "\n")
+    try:
+        os.link(draft, path)
+    except FileExistsError:
+        pass
+    finally:
+        draft.unlink()

@@ -1,0 +1,124 @@
+"""Around every request: its id, its client, its one log line, the headers that every answer has, and a net for defects."""
+
+from __future__ import annotations
+
+import logging
+import re
+import secrets
+from collections.abc import Sequence
+from http import HTTPStatus
+from time import perf_counter
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from app.runtime import Runtime
+from app.telemetry.logging import log, request_id_var
+from app.web import client_address, problems
+from app.web.client_address import Network
+
+QUIET_PATHS = frozenset({"/health", "/livez", "/readyz", "/metrics"})
+SCOPE_FIELDS = "license_server.log_fields"
+MAX_LOGGED_PATH = 500
+
+_REQUEST_ID = re.compile(rb"[A-Za-z0-9._\-]{1,64}")
+_TRACEPARENT = re.compile(rb"[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})")
+
+_HEADERS_OF_EVERY_ANSWER = [
+    (b"x-content-type-options", b"nosniff"),
+    (b"x-frame-options", b"DENY"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
+    (b"cache-control", b"no-store"),
+]
+
+logger = logging.getLogger("app.access")
+
+
+class RequestContext:
+    """Plain ASGI middleware: nothing a client sends can end in a traceback, a broken line or a missing one."""
+
+    def __init__(self, app: ASGIApp, *, trusted_proxies: Sequence[Network]) -> None:
+        self._app = app
+        self._trusted_proxies = trusted_proxies
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        started_at = perf_counter()
+        request_id, trace_id = _request_id(scope)
+        token = request_id_var.set(request_id)
+        ip = client_address.resolve(scope, self._trusted_proxies)
+        answer = _Answer(scope, send, request_id)
+        try:
+            await self._app(scope, receive, answer.send)
+        except Exception:
+            logger.exception("A request failed because of a defect", extra={"event": "defect"})
+            if answer.status is None:
+                await problems.internal_error()(scope, receive, answer.send)
+        finally:
+            _write_line(scope, answer.status, perf_counter() - started_at, ip, trace_id)
+            request_id_var.reset(token)
+
+
+class _Answer:
+    """Passes an answer on, adds the headers that every answer has, and remembers its status."""
+
+    def __init__(self, scope: Scope, send: Send, request_id: str) -> None:
+        self._scope = scope
+        self._send = send
+        self._request_id = request_id
+        self.status: int | None = None
+
+    async def send(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            headers = list(message.get("headers", []))
+            names = {name.lower() for name, _ in headers}
+            headers.extend(header for header in _HEADERS_OF_EVERY_ANSWER if header[0] not in names)
+            headers.append((b"x-request-id", self._request_id.encode()))
+            if _is_draining(self._scope):
+                headers.append((b"connection", b"close"))
+            message = {**message, "headers": headers}
+        await self._send(message)
+
+
+def _is_draining(scope: Scope) -> bool:
+    runtime: Runtime | None = getattr(scope["app"].state, "runtime", None) if "app" in scope else None
+    return runtime is not None and runtime.is_draining
+
+
+def _request_id(scope: Scope) -> tuple[str, str | None]:
+    given, trace_id = None, None
+    for name, value in scope["headers"]:
+        if name == b"x-request-id" and _REQUEST_ID.fullmatch(value):
+            given = value.decode()
+        elif name == b"traceparent" and (match := _TRACEPARENT.fullmatch(value)):
+            trace_id = match[1].decode()
+    return given or trace_id or secrets.token_hex(16), trace_id
+
+
+def _write_line(scope: Scope, status: int | None, seconds: float, ip: str | None, trace_id: str | None) -> None:
+    """One line a request; the words `HTTP`, and for 401 and 403 the status in words, are what the guide's searches find."""
+    path: str = scope["path"][:MAX_LOGGED_PATH]
+    level = logging.DEBUG if path in QUIET_PATHS else logging.INFO
+    if not logger.isEnabledFor(level):
+        return
+    fields = {"event": "request", **scope.get(SCOPE_FIELDS, {})}
+    if status is not None and status >= HTTPStatus.BAD_REQUEST:
+        fields["status_text"] = HTTPStatus(status).phrase
+    if trace_id is not None:
+        fields["trace_id"] = trace_id
+    message = f"{scope['method']} {path} HTTP/{scope['http_version']} {status or 'aborted'}"
+    log(
+        logger,
+        level,
+        message,
+        method=scope["method"],
+        path=path,
+        status=status,
+        duration_ms=round(seconds * 1000, 1),
+        ip=ip,
+        **fields,
+    )

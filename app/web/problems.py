@@ -1,0 +1,132 @@
+"""Problems: every failure as application/problem+json (RFC 9457) with a stable code."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+
+from app.domain.errors import (
+    Conflict,
+    Denied,
+    DomainError,
+    FieldError,
+    Invalid,
+    NotFound,
+    TooMany,
+    Unauthenticated,
+    Unavailable,
+)
+from app.telemetry import security_log
+from app.telemetry.logging import request_id_var
+from app.telemetry.security_log import SecurityEvent
+from app.web.client_address import client_ip
+
+MEDIA_TYPE = "application/problem+json"
+MAX_ERRORS = 20
+
+STATUS_BY_FAMILY: Mapping[type[DomainError], HTTPStatus] = {
+    NotFound: HTTPStatus.NOT_FOUND,
+    Conflict: HTTPStatus.CONFLICT,
+    Denied: HTTPStatus.FORBIDDEN,
+    Invalid: HTTPStatus.UNPROCESSABLE_ENTITY,
+    TooMany: HTTPStatus.TOO_MANY_REQUESTS,
+    Unavailable: HTTPStatus.SERVICE_UNAVAILABLE,
+    Unauthenticated: HTTPStatus.UNAUTHORIZED,
+}
+
+CODE_BY_STATUS: Mapping[int, tuple[str, str]] = {
+    400: ("MALFORMED_REQUEST", "The request can't be read; send a JSON body with the right Content-Type."),
+    404: ("ROUTE_NOT_FOUND", "There is nothing at this address; see /openapi.json."),
+    405: ("METHOD_NOT_ALLOWED", "This address does not take this method; see the Allow header."),
+    413: ("BODY_TOO_LARGE", "The body is larger than MAX_BODY_BYTES allows."),
+    415: ("UNSUPPORTED_MEDIA_TYPE", "Send the body as application/json."),
+}
+
+logger = logging.getLogger(__name__)
+
+
+def problem(
+    status: int,
+    code: str,
+    detail: str,
+    *,
+    errors: tuple[FieldError, ...] = (),
+    headers: Mapping[str, str] | None = None,
+) -> Response:
+    """A problem document; `requestId` is the one of the request's log line."""
+    document: dict[str, Any] = {
+        "type": "about:blank",
+        "title": HTTPStatus(status).phrase,
+        "status": status,
+        "detail": detail,
+        "code": code,
+        "requestId": request_id_var.get(),
+    }
+    if errors:
+        document["errors"] = [{"field": error.field, "message": error.message} for error in errors]
+    return Response(json.dumps(document), status, dict(headers or {}), MEDIA_TYPE)
+
+
+def internal_error() -> Response:
+    """The answer to a defect of ours: it says nothing but where to look in the logs."""
+    detail = "Something went wrong on our side; the log line with this requestId says what."
+    return problem(500, "INTERNAL_ERROR", detail)
+
+
+def install(app: FastAPI) -> None:
+    """Translate every kind of failure."""
+    app.add_exception_handler(DomainError, _domain_error)
+    app.add_exception_handler(RequestValidationError, _validation_error)
+    app.add_exception_handler(HTTPException, _http_exception)
+
+
+def from_domain(error: DomainError) -> Response:
+    """The problem that a domain error stands for."""
+    status = next(status for family, status in STATUS_BY_FAMILY.items() if isinstance(error, family))
+    headers: dict[str, str] = {}
+    if isinstance(error, Unavailable):
+        headers["Retry-After"] = str(error.retry_after_seconds)
+    if isinstance(error, Unauthenticated):
+        headers["WWW-Authenticate"] = "Bearer"
+    return problem(status, error.code, error.message, errors=error.errors, headers=headers)
+
+
+async def _domain_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, DomainError), "registered for it"
+    if isinstance(error, Denied):
+        security_log.record(SecurityEvent.AUTHZ_FAIL, "Access was forbidden", ip=client_ip(request.scope))
+    return from_domain(error)
+
+
+async def _validation_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError), "registered for it"
+    found = error.errors()
+    if any(item["type"] == "json_invalid" for item in found):
+        return problem(400, "MALFORMED_JSON", "The body is not JSON.")
+    errors = tuple(FieldError(_field(item["loc"]), _sentence(item)) for item in found[:MAX_ERRORS])
+    return problem(422, "VALIDATION_FAILED", "Some of what was sent is wrong; see `errors`.", errors=errors)
+
+
+async def _http_exception(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException), "registered for it"
+    default = (HTTPStatus(error.status_code).name, str(error.detail))
+    code, detail = CODE_BY_STATUS.get(error.status_code, default)
+    return problem(error.status_code, code, detail, headers=error.headers)
+
+
+def _field(location: tuple[int | str, ...]) -> str:
+    parts = [str(part)[:100] for part in location]
+    return ".".join(parts[1:]) if len(parts) > 1 else ".".join(parts)
+
+
+def _sentence(item: Mapping[str, Any]) -> str:
+    if item["type"] == "missing" and len(item["loc"]) == 1:
+        return "A JSON body is required, with Content-Type: application/json."
+    return str(item["msg"]).removeprefix("Value error, ")
