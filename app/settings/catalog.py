@@ -1,0 +1,219 @@
+"""The list of all settings, each with its meaning and default."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import Annotated, get_args
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
+
+from app.settings.values import (
+    Addresses,
+    AnySecret,
+    BearerToken,
+    Bucket,
+    CacheUrl,
+    DatabaseUrl,
+    Directory,
+    Email,
+    Emails,
+    FernetKeys,
+    Flag,
+    Format,
+    Host,
+    Level,
+    LogLevel,
+    MailEncryption,
+    Networks,
+    Origins,
+    Password,
+    Port,
+    Rate,
+    RateLimit,
+    RateLimitPolicy,
+    RatePeriod,
+    Right,
+    RoutingKey,
+    SmtpTls,
+    Text,
+    WebhookUrl,
+)
+
+_LATER = (
+    "ALERT_EMAIL_TO",
+    "BACKUP_",
+    "PAGERDUTY_",
+    "RATE_LIMIT_",
+    "REDIS_URL",
+    "REGISTRATION_",
+    "SLACK_",
+    "SMTP_",
+    "TLS_PROBE_",
+)
+
+
+class Settings(BaseModel):
+    """Every setting with its value; the environment name is the attribute's name in capitals."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    host: Host = Field("127.0.0.1", description="Address to listen on; 0.0.0.0 listens on all.")
+    port: Port = Field(3001, description="TCP port to listen on; 0 takes any free port.")
+    web_concurrency: Annotated[int, Right("a whole number from 1 to 64")] = Field(
+        1, ge=1, le=64, description="How many server processes share the port."
+    )
+    max_body_bytes: Annotated[int, Right("a whole number from 1024 to 104857600")] = Field(
+        1048576,
+        ge=1024,
+        le=104857600,
+        description="Largest request body that is read; a larger one is answered 413.",
+    )
+    drain_seconds: Annotated[float, Right("a number from 0 to 300")] = Field(
+        5.0,
+        ge=0,
+        le=300,
+        allow_inf_nan=False,
+        description="Seconds a stopping server still answers while load balancers turn away.",
+    )
+    cors_origin: Origins = Field(
+        (),
+        description="Origins whose web pages may call the API, comma separated, or *; none when not set.",
+    )
+    trusted_proxies: Networks = Field(
+        (),
+        description="Networks of the proxies whose X-Forwarded-For is believed, comma separated; when not "
+        "set, the peer is the client.",
+    )
+
+    data_dir: Directory = Field(
+        Path("data"), description="Directory for the embedded PostgreSQL, generated keys and local backups."
+    )
+    database_url: DatabaseUrl = Field(
+        None,
+        description="Secret. PostgreSQL (15 to 18) to use; when not set, one is started under DATA_DIR.",
+    )
+    database_pool_size: Annotated[int, Right("a whole number from 1 to 1000")] = Field(
+        10, ge=1, le=1000, description="Most database connections one server process keeps."
+    )
+    database_migrate_on_start: Flag = Field(
+        True,
+        description="Whether `serve` migrates the database first; if false, it is not ready until "
+        "`license-server migrate` was run.",
+    )
+
+    encryption_key: FernetKeys = Field(
+        None,
+        description="Secret. Keys that encrypt what is stored, comma separated: the first encrypts, all "
+        "decrypt; required with DATABASE_URL, otherwise one is made and kept in DATA_DIR. "
+        "`license-server generate-key` makes one.",
+    )
+    admin_email: Email = Field("admin@example.com", description="E-mail address of the first operator.")
+    admin_password: Password = Field(
+        None,
+        description="Secret. Password of the first operator, at least 12 characters; when not set, one is "
+        "made and printed once.",
+    )
+    registration_enabled: Flag = Field(False, description="Whether anyone may register an organization.")
+    metrics_token: BearerToken = Field(
+        None,
+        description="Secret. Bearer token that /metrics asks for, at least 16 characters; when not set, "
+        "/metrics is open.",
+    )
+
+    log_level: Level = Field(
+        LogLevel.INFO, description="Least important lines logged: error, warn, info, debug, verbose."
+    )
+    log_format: Format = Field(
+        None, description="json or console; when not set, console on a terminal and json everywhere else."
+    )
+
+    redis_url: CacheUrl = Field(
+        None,
+        description="Secret. Valkey or Redis that shares rate limits between servers; when not set, each "
+        "process counts alone.",
+    )
+    rate_limit_validate: Rate = Field(
+        RateLimit(600, RatePeriod.MINUTE),
+        description="Validations from one address, as count/period, or off.",
+    )
+    rate_limit_validate_key: Rate = Field(
+        RateLimit(600, RatePeriod.MINUTE),
+        description="Validations of one license key, as count/period, or off.",
+    )
+    rate_limit_login: Rate = Field(
+        RateLimit(5, RatePeriod.MINUTE),
+        description="Login attempts from one address, and on one account, as count/period, or off.",
+    )
+    rate_limit_api: Rate = Field(
+        RateLimit(1200, RatePeriod.MINUTE),
+        description="Requests with one API key or session, as count/period, or off.",
+    )
+    rate_limit_admin: Rate = Field(
+        RateLimit(120, RatePeriod.MINUTE),
+        description="Requests of one operator to /admin, as count/period, or off.",
+    )
+    rate_limit_registration: Rate = Field(
+        RateLimit(5, RatePeriod.HOUR), description="Registrations from one address, as count/period, or off."
+    )
+    rate_limit_anonymous: Rate = Field(
+        RateLimit(60, RatePeriod.MINUTE),
+        description="Other requests without a credential from one address, as count/period, or off.",
+    )
+
+    backup_dir: Directory = Field(
+        default_factory=lambda given: given["data_dir"] / "backups",
+        description="Directory for local backups; when not set, `backups` under DATA_DIR.",
+    )
+    backup_s3_url: Bucket | None = Field(
+        None, description="Bucket and prefix that backups are copied to; not copied when not set."
+    )
+    backup_retention_days: Annotated[int, Right("a whole number from 1 to 36500")] = Field(
+        30, ge=1, le=36500, description="How many days a backup is kept."
+    )
+
+    smtp_host: Host | None = Field(None, description="Mail server; no mail is sent when not set.")
+    smtp_port: Annotated[int, Right("a whole number from 1 to 65535")] = Field(
+        587, ge=1, le=65535, description="Port of the mail server."
+    )
+    smtp_username: Text | None = Field(None, description="User at the mail server; no login when not set.")
+    smtp_password: AnySecret = Field(None, description="Secret. Password at the mail server.")
+    smtp_from: Email | None = Field(
+        None, description="Sender of the server's mail; ADMIN_EMAIL when not set."
+    )
+    smtp_tls: MailEncryption = Field(
+        SmtpTls.STARTTLS,
+        description="Encryption towards the mail server: starttls, implicit (port 465) or none.",
+    )
+    alert_email_to: Emails = Field(
+        (), description="Who gets alerts by mail, comma separated; nobody when not set."
+    )
+    slack_webhook_url: WebhookUrl = Field(
+        None, description="Secret. Slack incoming webhook that alerts are posted to."
+    )
+    pagerduty_routing_key: RoutingKey = Field(
+        None, description="Secret. PagerDuty integration key (Events API v2) that alerts are sent to."
+    )
+    tls_probe_hosts: Addresses = Field(
+        (),
+        description="Hosts whose TLS certificates are watched, comma separated; port 443 when none is given.",
+    )
+
+    @property
+    def rate_limits(self) -> Mapping[RateLimitPolicy, RateLimit | None]:
+        """Each policy's limit; None is no limit."""
+        return MappingProxyType({policy: getattr(self, f"rate_limit_{policy}") for policy in RateLimitPolicy})
+
+    def encryption_keys(self) -> tuple[str, ...]:
+        """The Fernet keys in order, the encrypting one first; empty when none are set."""
+        return tuple(self.encryption_key.get_secret_value().split(",")) if self.encryption_key else ()
+
+    def ignored_names(self) -> tuple[str, ...]:
+        """The settings somebody set although this release does not use them yet, sorted."""
+        return tuple(sorted(NOT_YET_USED & {name.upper() for name in self.model_fields_set}))
+
+
+SETTING_NAMES = tuple(name.upper() for name in Settings.model_fields)
+SECRET_NAMES = frozenset(
+    name.upper() for name, field in Settings.model_fields.items() if SecretStr in get_args(field.annotation)
+)
+NOT_YET_USED = frozenset(name for name in SETTING_NAMES if name.startswith(_LATER))
