@@ -19,7 +19,7 @@ from app.passwords import Passwords
 from app.services import validation
 from app.settings import Settings
 from app.telemetry import metrics
-from app.vault import Vault, keys_from_text, read_or_make_key_file
+from app.vault import Vault, read_or_make_key_file
 
 BATCHES_IN_FLIGHT = 2
 MAX_BATCH = 256
@@ -97,15 +97,13 @@ async def open_runtime(settings: Settings, url: str, *, clock: Clock = utc_now) 
 def open_vault(settings: Settings) -> Vault:
     """The vault with the keys that are set, or with those kept in DATA_DIR."""
     if settings.encryption_key is not None:
-        return Vault(keys_from_text(settings.encryption_key.get_secret_value()))
+        return Vault(settings.encryption_keys())
     return Vault(read_or_make_key_file(settings.data_dir / "encryption.key"))
 
 
 @asynccontextmanager
 async def _validation_line(url: str, clock: Clock) -> AsyncIterator[ValidationLine]:
-    line = ValidationLine(
-        max_batch=MAX_BATCH, max_line=MAX_LINE, observe_line=metrics.VALIDATION_LINE_LENGTH.set
-    )
+    line = ValidationLine(max_batch=MAX_BATCH, max_line=MAX_LINE, observe_line=metrics.validation_line_length.set)
     lanes = [Lane(url) for _ in range(BATCHES_IN_FLIGHT)]
     servers = [asyncio.create_task(line.serve_line(_timed(lane, clock))) for lane in lanes]
     try:
@@ -125,7 +123,7 @@ def _timed(lane: Lane, clock: Clock) -> Trip[ValidationQuestion, Verdict]:
         try:
             return await validation.answer_batch(lane, clock, questions)
         finally:
-            metrics.VALIDATION_BATCH_SIZE.observe(len(questions))
-            metrics.VALIDATION_TRIP_SECONDS.observe(time.perf_counter() - started_at)
+            metrics.validation_batch_size.observe(len(questions))
+            metrics.validation_trip.observe(time.perf_counter() - started_at)
 
     return trip

@@ -18,6 +18,8 @@ from app.telemetry import metrics
 CHECKOUT_SECONDS = 1.5
 TRANSACTION_SECONDS = 10.0
 APPLICATION_NAME = "license-server"
+OPERATIONS = frozenset({"select", "insert", "update", "delete"})
+OTHER_OPERATION = "other"
 
 _SESSION_OPTIONS = " ".join(
     f"-c {name}={value}"
@@ -70,7 +72,8 @@ class Database:
         """Write the state of the pool into its gauges."""
         pool = self._engine.pool
         assert isinstance(pool, QueuePool), "the pool has a size"
-        metrics.observe_pool(in_use=pool.checkedout(), idle=pool.checkedin())
+        metrics.db_pool_connections.labels("in_use").set(pool.checkedout())
+        metrics.db_pool_connections.labels("idle").set(pool.checkedin())
 
     async def close(self) -> None:
         """Close all connections."""
@@ -98,5 +101,7 @@ def _time_queries(engine: AsyncEngine) -> None:
 
     @event.listens_for(engine.sync_engine, "after_cursor_execute")
     def stop(conn, cursor, statement, parameters, context, executemany):  # type: ignore[no-untyped-def]
-        operation = statement.lstrip()[:6].rstrip().lower()
-        metrics.observe_query(operation, perf_counter() - context.started_at)
+        operation = statement.lstrip()[:6].lower()
+        metrics.db_query_duration.labels(operation if operation in OPERATIONS else OTHER_OPERATION).observe(
+            perf_counter() - context.started_at
+        )

@@ -32,7 +32,7 @@ def translated() -> Iterator[None]:
     try:
         yield
     except sqlalchemy.exc.TimeoutError as error:
-        metrics.DB_POOL_TIMEOUTS.inc()
+        metrics.db_pool_timeouts.inc()
         raise DatabaseUnavailable("All database connections are in use; try again in a moment.") from error
     except TimeoutError as error:
         raise DatabaseUnavailable from error

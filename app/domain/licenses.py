@@ -97,7 +97,6 @@ class LicenseFilter:
     organization_id: UUID | None = None
     status: LicenseStatus | None = None
     tier: str | None = None
-    license_key_hash: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)

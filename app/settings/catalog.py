@@ -177,19 +177,13 @@ class Settings(BaseModel):
     )
     smtp_username: Text | None = Field(None, description="User at the mail server; no login when not set.")
     smtp_password: AnySecret = Field(None, description="Secret. Password at the mail server.")
-    smtp_from: Email | None = Field(
-        None, description="Sender of the server's mail; ADMIN_EMAIL when not set."
-    )
+    smtp_from: Email | None = Field(None, description="Sender of the server's mail; ADMIN_EMAIL when not set.")
     smtp_tls: MailEncryption = Field(
         SmtpTls.STARTTLS,
         description="Encryption towards the mail server: starttls, implicit (port 465) or none.",
     )
-    alert_email_to: Emails = Field(
-        (), description="Who gets alerts by mail, comma separated; nobody when not set."
-    )
-    slack_webhook_url: WebhookUrl = Field(
-        None, description="Secret. Slack incoming webhook that alerts are posted to."
-    )
+    alert_email_to: Emails = Field((), description="Who gets alerts by mail, comma separated; nobody when not set.")
+    slack_webhook_url: WebhookUrl = Field(None, description="Secret. Slack incoming webhook that alerts are posted to.")
     pagerduty_routing_key: RoutingKey = Field(
         None, description="Secret. PagerDuty integration key (Events API v2) that alerts are sent to."
     )

@@ -67,15 +67,11 @@ def _read_env_file(env_file: Path | None, problems: list[str]) -> dict[str, str]
             return {}
         text = env_file.read_text(encoding="utf-8-sig")
     except (OSError, ValueError) as error:
-        problems.append(
-            f"{env_file} cannot be read ({_cause(error)}); it must be a readable UTF-8 text file."
-        )
+        problems.append(f"{env_file} cannot be read ({_cause(error)}); it must be a readable UTF-8 text file.")
         return {}
 
     broken = [binding.original.line for binding in parse_stream(StringIO(text)) if binding.error]
-    problems += [
-        f"Line {line} of {env_file} is broken; it must be NAME=value or a # comment." for line in broken
-    ]
+    problems += [f"Line {line} of {env_file} is broken; it must be NAME=value or a # comment." for line in broken]
     if broken:
         return {}
     return {name: value or "" for name, value in dotenv_values(stream=StringIO(text)).items()}
@@ -159,11 +155,7 @@ def _build(values: Mapping[str, str], problems: list[str]) -> Settings:
     try:
         settings = Settings.model_validate({name.lower(): value for name, value in values.items()})
     except ValidationError as error:
-        wrong = {
-            str(detail["loc"][0])
-            for detail in error.errors()
-            if detail["type"] != "default_factory_not_called"
-        }
+        wrong = {str(detail["loc"][0]) for detail in error.errors() if detail["type"] != "default_factory_not_called"}
         raise SettingsError("\n".join([*problems, *map(_what_is_right, sorted(wrong))])) from None
     if problems:
         raise SettingsError("\n".join(problems))

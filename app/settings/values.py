@@ -266,17 +266,13 @@ FernetKeys = Annotated[
     _secret(_fernet_keys),
     Right("one or several keys made by `license-server generate-key`, comma separated"),
 ]
-Password = Annotated[
-    SecretStr | None, _secret(_matching(r"(?s).{12,1024}")), Right("12 to 1024 characters long")
-]
+Password = Annotated[SecretStr | None, _secret(_matching(r"(?s).{12,1024}")), Right("12 to 1024 characters long")]
 BearerToken = Annotated[
     SecretStr | None,
     _secret(_matching(r"[\x21-\x7e]{16,1024}")),
     Right("16 to 1024 characters long, ASCII and without blanks"),
 ]
-AnySecret = Annotated[
-    SecretStr | None, _secret(_matching(r"(?s).{1,1024}")), Right("at most 1024 characters long")
-]
+AnySecret = Annotated[SecretStr | None, _secret(_matching(r"(?s).{1,1024}")), Right("at most 1024 characters long")]
 WebhookUrl = Annotated[
     SecretStr | None,
     _secret(_matching(r"https://[^\s/?#@]+/[^\s]+")),

@@ -41,8 +41,6 @@ async def list_licenses(
         query = query.where(License.status == wanted.status)
     if wanted.tier is not None:
         query = query.where(License.tier == wanted.tier)
-    if wanted.license_key_hash is not None:
-        query = query.where(License.license_key_hash == wanted.license_key_hash)
     if before is not None:
         query = query.where(License.id < before)
     return (await tx.scalars(query)).all()

@@ -8,4 +8,4 @@ from typing import LiteralString
 
 def read_sql(name: str) -> LiteralString:
     """The statement in `<name>.sql` beside this file."""
-    return files(__package__).joinpath(f"{name}.sql").read_text())
+    return files(__package__).joinpath(f"{name}.sql").read_text()

@@ -1,4 +1,4 @@
-"""Around every request: its id, its client, its one log line, the headers that every answer has, and a net for defects."""
+"""Around every request: its id, its client, its one log line, the headers of every answer, a net for defects."""
 
 from __future__ import annotations
 
@@ -62,6 +62,11 @@ class RequestContext:
             request_id_var.reset(token)
 
 
+def add_log_fields(scope: Scope, **fields: object) -> None:
+    """Add members to the request's one log line; `event` and others given here win over the line's own."""
+    scope.setdefault(SCOPE_FIELDS, {}).update(fields)
+
+
 class _Answer:
     """Passes an answer on, adds the headers that every answer has, and remembers its status."""
 
@@ -100,7 +105,7 @@ def _request_id(scope: Scope) -> tuple[str, str | None]:
 
 
 def _write_line(scope: Scope, status: int | None, seconds: float, ip: str | None, trace_id: str | None) -> None:
-    """One line a request; the words `HTTP`, and for 401 and 403 the status in words, are what the guide's searches find."""
+    """One line a request; `HTTP`, and the status in words for refusals, are what the guide's searches find."""
     path: str = scope["path"][:MAX_LOGGED_PATH]
     level = logging.DEBUG if path in QUIET_PATHS else logging.INFO
     if not logger.isEnabledFor(level):

@@ -1,0 +1,59 @@
+"""The hot path: client programs ask whether a license may be used."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Request, Response
+
+from app.coalescer import LineClosed, LineFull, Outage
+from app.domain.errors import DatabaseUnavailable, Overloaded, Unavailable
+from app.domain.licenses import ValidationQuestion, Verdict
+from app.runtime import Runtime as RuntimeState
+from app.services import validation
+from app.telemetry import metrics
+from app.telemetry.logging import request_id_var
+from app.web.client_address import client_ip
+from app.web.deps import Runtime
+from app.web.middleware.request_context import add_log_fields
+from app.web.schemas.validation import ValidateLicense, VerdictOut
+
+router = APIRouter(tags=["validation"])
+
+
+@router.post("/api/licenses/validate", response_model=VerdictOut)
+async def validate_license(request: Request, runtime: Runtime, wish: ValidateLicense) -> Response:
+    """Tell whether a license may be used, now, for this product, on this machine.
+
+    Needs no credential. Always 200 for a well-formed question, whatever the answer; the answer is recorded before it
+    is sent. A new machine takes a free seat.
+    """
+    question = wish.question(client_ip(request.scope), request_id_var.get())
+    verdict = await _answer(runtime, question)
+
+    metrics.validations.labels(verdict.code).inc()
+    _tell_log(request, verdict)
+    return Response(VerdictOut.of(verdict).model_dump_json(by_alias=True), media_type="application/json")
+
+
+async def _answer(runtime: RuntimeState, question: ValidationQuestion) -> Verdict:
+    try:
+        verdict = await runtime.line.ask(question)
+    except LineFull as error:
+        raise Overloaded from error
+    except Outage as error:
+        raise DatabaseUnavailable from error
+    except LineClosed as error:
+        raise Unavailable("The server is about to stop; ask another one or try again in a moment.") from error
+    if not verdict.wants_seat:
+        return verdict
+    async with runtime.database.transaction() as tx:
+        return await validation.take_seat(tx, question, now=runtime.now())
+
+
+def _tell_log(request: Request, verdict: Verdict) -> None:
+    license_id = None if verdict.license is None else verdict.license.license_id
+    add_log_fields(
+        request.scope,
+        event="license validation",
+        outcome=f"License validation {verdict.code}",
+        license_id=license_id,
+    )

@@ -1,0 +1,95 @@
+"""The web application: routes, middleware and what lives from start to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+
+from fastapi import FastAPI
+from starlette.middleware.cors import CORSMiddleware
+
+from app import __version__
+from app.db.engine import OPERATIONS, OTHER_OPERATION
+from app.domain.licenses import ValidationCode
+from app.runtime import Runtime, database_url, open_runtime
+from app.settings import RateLimitPolicy, Settings
+from app.telemetry import metrics
+from app.telemetry.logging import log
+from app.web import probes, problems
+from app.web.api import api_keys, authentication, licenses, machines, organizations, plans, products, validation
+from app.web.drain import drain_on_sigterm
+from app.web.middleware.request_context import RequestContext
+
+POOL_READING_SECONDS = 5.0
+
+logger = logging.getLogger(__name__)
+
+
+def create_app(settings: Settings) -> FastAPI:
+    """The application; it opens its runtime when it starts and closes it when it stops."""
+    app = FastAPI(
+        title="iTechSmart License Server",
+        version=__version__,
+        docs_url=None,
+        redoc_url=None,
+        lifespan=lambda app: _lifespan(app, settings),
+        max_body_size=settings.max_body_bytes,
+        redirect_slashes=False,
+    )
+    _add_routes(app)
+    problems.install(app)
+    _add_middleware(app, settings)
+    return app
+
+
+def _add_routes(app: FastAPI) -> None:
+    app.include_router(validation.router)
+    app.include_router(probes.router)
+    for noun in (authentication, organizations, products, plans, licenses, machines, api_keys):
+        app.include_router(noun.router)
+
+
+def _add_middleware(app: FastAPI, settings: Settings) -> None:
+    """The last one added is the outermost."""
+    if settings.cors_origin:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=list(settings.cors_origin),
+            allow_methods=["GET", "POST", "PATCH", "PUT", "DELETE"],
+            allow_headers=["Authorization", "Content-Type", "Idempotency-Key", "X-API-Key", "X-Request-ID"],
+            expose_headers=["Location", "X-Request-ID", "Retry-After"],
+        )
+    metrics.instrument(app)
+    app.add_middleware(RequestContext, trusted_proxies=settings.trusted_proxies)
+
+
+@asynccontextmanager
+async def _lifespan(app: FastAPI, settings: Settings) -> AsyncIterator[None]:
+    metrics.initialise(
+        version=__version__,
+        codes=list(ValidationCode),
+        policies=list(RateLimitPolicy),
+        operations=[*OPERATIONS, OTHER_OPERATION],
+    )
+    with database_url(settings) as url:
+        async with open_runtime(settings, url) as runtime:
+            app.state.runtime = runtime
+            drain_on_sigterm(runtime)
+            reading = asyncio.create_task(_read_pool(runtime))
+            gc.collect()
+            gc.freeze()
+            log(logger, logging.INFO, "Server started", event="sys_startup", version=__version__)
+            yield
+            reading.cancel()
+            with suppress(asyncio.CancelledError):
+                await reading
+    log(logger, logging.INFO, "Server stopped", event="sys_shutdown")
+
+
+async def _read_pool(runtime: Runtime) -> None:
+    while True:
+        runtime.database.observe_pool()
+        await asyncio.sleep(POOL_READING_SECONDS)

@@ -1,0 +1,99 @@
+"""The words of JSON bodies: camelCase outside, bounded values, nothing silently ignored."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from typing import Annotated, Any, Generic, TypeVar
+
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    StringConstraints,
+)
+from pydantic.alias_generators import to_camel
+
+MAX_FEATURES_BYTES = 16_384
+MAX_INT = 2**31 - 1
+MAX_BIGINT = 2**63 - 1
+MAX_DEPTH = 8
+
+Item = TypeVar("Item")
+
+
+class Wish(BaseModel):
+    """A body that somebody sends; a member that we do not know is an error, never ignored."""
+
+    model_config = ConfigDict(alias_generator=to_camel, extra="forbid", frozen=True)
+
+
+class Out(BaseModel):
+    """A body that we answer with."""
+
+    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, from_attributes=True)
+
+
+class PageOut(Out, Generic[Item]):
+    """A page of a list; `nextCursor` is null on the last one."""
+
+    items: list[Item]
+    next_cursor: str | None
+
+
+def _printable(text: str) -> str:
+    if any(ord(character) < 32 or ord(character) == 127 for character in text):
+        raise ValueError("must not contain control characters")
+    return text
+
+
+def _in_range(moment: datetime) -> datetime:
+    if not 1970 <= moment.year <= 9000:
+        raise ValueError("must lie between the years 1970 and 9000")
+    return moment.astimezone(UTC)
+
+
+def _storable(features: dict[str, Any]) -> dict[str, Any]:
+    _require_depth(features, MAX_DEPTH)
+    text = json.dumps(features, allow_nan=False)
+    if len(text) > MAX_FEATURES_BYTES:
+        raise ValueError(f"must not be larger than {MAX_FEATURES_BYTES} bytes")
+    if "\\u0000" in text or "\\ud8" in text.lower() or any(key == "" for key in features):
+        raise ValueError("must not contain empty names, NUL or broken characters")
+    return features
+
+
+def _require_depth(value: object, depth: int) -> None:
+    if depth == 0:
+        raise ValueError(f"must not be nested deeper than {MAX_DEPTH} levels")
+    for inner in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+        _require_depth(inner, depth - 1)
+
+
+def _milliseconds(moment: datetime) -> str:
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _not_a_bool(value: object) -> object:
+    if isinstance(value, bool):
+        raise ValueError("must be a number")
+    return value
+
+
+Text = Annotated[
+    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200), AfterValidator(_printable)
+]
+LongText = Annotated[
+    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=500), AfterValidator(_printable)
+]
+Slug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._\-]{0,99}$")]
+TierName = Annotated[str, StringConstraints(pattern=r"^[A-Z][A-Z0-9_]{0,49}$")]
+Limit = Annotated[int, BeforeValidator(_not_a_bool), Field(ge=0, le=MAX_INT)]
+BigLimit = Annotated[int, BeforeValidator(_not_a_bool), Field(ge=0, le=MAX_BIGINT)]
+Moment = Annotated[AwareDatetime, AfterValidator(_in_range)]
+Features = Annotated[dict[Text, Any], AfterValidator(_storable)]
+OutMoment = Annotated[datetime, PlainSerializer(_milliseconds, return_type=str)]

@@ -1,0 +1,78 @@
+"""Who is calling: permissions are argument types, and the caller is known before a transaction is opened."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Annotated
+
+from fastapi import Depends, Request
+
+from app.domain.errors import Unauthenticated
+from app.domain.permissions import Permission, Principal
+from app.services import authentication
+from app.services.authentication import Origin
+from app.telemetry import security_log
+from app.telemetry.logging import request_id_var
+from app.telemetry.security_log import SecurityEvent
+from app.web.client_address import client_ip
+from app.web.deps import Runtime
+from app.web.middleware.request_context import add_log_fields
+
+MAX_CREDENTIAL_LENGTH = 200
+
+
+def origin(request: Request) -> Origin:
+    """Where the request comes from."""
+    return Origin(client_ip(request.scope), request_id_var.get())
+
+
+RequestOrigin = Annotated[Origin, Depends(origin)]
+
+
+async def _caller(request: Request, runtime: Runtime, origin: RequestOrigin) -> Principal:
+    credential = _credential(request)
+    if credential is None:
+        raise Unauthenticated
+    principal = None
+    if len(credential) <= MAX_CREDENTIAL_LENGTH and credential.isascii():
+        async with runtime.database.transaction() as tx:
+            principal = await authentication.identify(tx, credential, origin, now=runtime.now())
+    if principal is None:
+        security_log.record(SecurityEvent.AUTHN_TOKEN_FAIL, "Credential was refused", ip=origin.ip)
+        raise Unauthenticated("The credential is unknown, expired or revoked; sign in again or use another API key.")
+    add_log_fields(request.scope, caller_kind=principal.kind, caller_id=principal.id)
+    return principal
+
+
+Caller = Annotated[Principal, Depends(_caller)]
+
+
+def require(permission: Permission) -> Callable[[Principal], Awaitable[Principal]]:
+    """The dependency that lets only callers with the permission in."""
+
+    async def permitted(caller: Caller) -> Principal:
+        caller.require(permission)
+        return caller
+
+    permitted.permission = permission  # type: ignore[attr-defined] - read by the house test of routes
+    return permitted
+
+
+CanReadLicenses = Annotated[Principal, Depends(require(Permission.LICENSES_READ))]
+CanWriteLicenses = Annotated[Principal, Depends(require(Permission.LICENSES_WRITE))]
+CanReadOrganizations = Annotated[Principal, Depends(require(Permission.ORGANIZATIONS_READ))]
+CanWriteOrganizations = Annotated[Principal, Depends(require(Permission.ORGANIZATIONS_WRITE))]
+CanReadProducts = Annotated[Principal, Depends(require(Permission.PRODUCTS_READ))]
+CanWriteProducts = Annotated[Principal, Depends(require(Permission.PRODUCTS_WRITE))]
+CanReadPlans = Annotated[Principal, Depends(require(Permission.PLANS_READ))]
+CanWritePlans = Annotated[Principal, Depends(require(Permission.PLANS_WRITE))]
+CanReadApiKeys = Annotated[Principal, Depends(require(Permission.API_KEYS_READ))]
+CanWriteApiKeys = Annotated[Principal, Depends(require(Permission.API_KEYS_WRITE))]
+
+
+def _credential(request: Request) -> str | None:
+    api_key = request.headers.get("x-api-key")
+    if api_key:
+        return api_key.strip()
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    return token.strip() if scheme.lower() == "bearer" and token.strip() else None
