@@ -1,0 +1,71 @@
+"""The closed list of security events; each is one log line and one count.
+
+The names are those of the OWASP Logging Vocabulary.
+"""
+
+import logging
+from enum import StrEnum
+
+from app.telemetry import metrics
+from app.telemetry.logging import log
+
+LOGIN_FAILED = "Failed login attempt"
+RATE_LIMIT_EXCEEDED = "Rate limit exceeded"
+INJECTION_SUSPECTED = "Rejected input that looks like injection"
+
+_logger = logging.getLogger("app.security")
+
+
+class SecurityEvent(StrEnum):
+    """What may be recorded; the value is the line's `event` and the counter's label."""
+
+    AUTHN_LOGIN_SUCCESS = "authn_login_success"
+    AUTHN_LOGIN_FAIL = "authn_login_fail"
+    AUTHN_LOGIN_LOCK = "authn_login_lock"
+    AUTHN_PASSWORD_CHANGE = "authn_password_change"  # noqa: S105 (an event's name)
+    AUTHN_PASSWORD_CHANGE_FAIL = "authn_password_change_fail"  # noqa: S105 (an event's name)
+    AUTHN_TOKEN_CREATED = "authn_token_created"  # noqa: S105 (an event's name)
+    AUTHN_TOKEN_REVOKED = "authn_token_revoked"  # noqa: S105 (an event's name)
+    AUTHN_TOKEN_FAIL = "authn_token_fail"  # noqa: S105 (an event's name)
+    AUTHZ_FAIL = "authz_fail"
+    AUTHZ_ADMIN = "authz_admin"
+    EXCESS_RATE_LIMIT_EXCEEDED = "excess_rate_limit_exceeded"
+    INPUT_VALIDATION_FAIL = "input_validation_fail"
+    MALICIOUS_ATTACK_TOOL = "malicious_attack_tool"
+    MALICIOUS_EXTRANEOUS = "malicious_extraneous"
+    MALICIOUS_DIRECT_REFERENCE = "malicious_direct_reference"
+    PRIVILEGE_PERMISSIONS_CHANGED = "privilege_permissions_changed"
+    SESSION_CREATED = "session_created"
+    SESSION_EXPIRED = "session_expired"
+    USER_CREATED = "user_created"
+    USER_UPDATED = "user_updated"
+    USER_ARCHIVED = "user_archived"
+    SENSITIVE_READ = "sensitive_read"
+    SYS_STARTUP = "sys_startup"
+    SYS_SHUTDOWN = "sys_shutdown"
+    SYS_CRASH = "sys_crash"
+
+
+_WARNINGS = frozenset(
+    event for event in SecurityEvent if event.endswith(("_fail", "_lock", "_exceeded", "_crash"))
+)
+_MALICIOUS = frozenset(event for event in SecurityEvent if event.startswith("malicious_"))
+
+
+def record(event: SecurityEvent, message: str, *, ip: str | None = None, **fields: object) -> None:
+    """Write the event's line and count it; failures, refusals and attacks are warnings."""
+    level = logging.WARNING if event in _WARNINGS | _MALICIOUS else logging.INFO
+    log(_logger, level, message, event=event, ip=ip, **fields)
+    metrics.security_events.labels(event).inc()
+
+
+def record_login_failure(*, ip: str | None = None, **fields: object) -> None:
+    """Tell of a login with a wrong email address or password."""
+    record(SecurityEvent.AUTHN_LOGIN_FAIL, LOGIN_FAILED, ip=ip, **fields)
+    metrics.login_failures.inc()
+
+
+def record_rate_limit(policy: str, *, ip: str | None = None, **fields: object) -> None:
+    """Tell of a request that a rate limit refused; the policy is one of the closed list of policies."""
+    record(SecurityEvent.EXCESS_RATE_LIMIT_EXCEEDED, RATE_LIMIT_EXCEEDED, ip=ip, policy=policy, **fields)
+    metrics.rate_limit_exceeded.labels(policy).inc()
