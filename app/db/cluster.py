@@ -108,7 +108,7 @@ def start_server(cluster: Cluster) -> Path:
         return running.socket_folder
 
     _end_orphans(cluster)
-    _remove_stale_pid_file(cluster)
+    _remove_stale_files(cluster)
     complaint = _try_start(cluster)
 
     # Also after a complaint: a start whose owner was killed may have been under way and have won.
@@ -226,18 +226,21 @@ def _is_named_for(process: psutil.Process, cluster: Cluster) -> bool:
         return False
 
 
-def _remove_stale_pid_file(cluster: Cluster) -> None:
-    """Remove a pid file that names no server of this cluster, unless a server we cannot see answers here."""
-    pid_file = cluster.folder / PID_FILE
-    if not pid_file.exists():
-        return
-    if _answers(_choose_socket_folder(cluster)):
+def _remove_stale_files(cluster: Cluster) -> None:
+    """Remove pid files that name no server of this cluster, unless a server we cannot see answers here.
+
+    PostgreSQL believes them as long as their number belongs to any process, even to a zombie.
+    """
+    socket_folder = _choose_socket_folder(cluster)
+    if _answers(socket_folder):
         raise EmbeddedPostgresError(
-            f"A PostgreSQL of another container serves {cluster.folder}: stop that one, give this server "
-            "its own DATA_DIR, or set DATABASE_URL."
+            f"A PostgreSQL of another container serves {cluster.folder}: stop that one, give this server a "
+            "DATA_DIR of its own, or set DATABASE_URL."
         )
-    pid_file.unlink()
-    logger.info("stale pid file of the embedded PostgreSQL removed", extra={"path": str(pid_file)})
+    for stale in (cluster.folder / PID_FILE, socket_folder / f"{SOCKET_NAME}.lock"):
+        with suppress(FileNotFoundError):
+            stale.unlink()
+            logger.info("stale pid file of the embedded PostgreSQL removed", extra={"path": str(stale)})
 
 
 def _try_start(cluster: Cluster) -> str:
