@@ -62,13 +62,11 @@ RUN apt-get update \
 COPY --from=build /opt/venv /opt/venv
 COPY --from=build /srv/license-server /srv/license-server
 
-# PostgreSQL's own folder comes before /usr/bin, where the same names are Debian's wrappers. Without a session there is
-# no /run/user/10001, and the embedded PostgreSQL would warn about it at each start.
+# PostgreSQL's own folder comes before /usr/bin, where the same names are Debian's wrappers.
 ENV PATH=/opt/venv/bin:/usr/lib/postgresql/18/bin:/usr/local/bin:/usr/bin:/bin \
     LANG=C.UTF-8 \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1 \
-    XDG_RUNTIME_DIR=/tmp \
     HOST=0.0.0.0 \
     DATA_DIR=/data
 

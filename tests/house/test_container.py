@@ -31,7 +31,7 @@ from tests.house.container_files import (
 HADOLINT = Path(sys.executable).with_name("hadolint")
 
 # Of Python and the shell: names that stand beside our settings.
-FOREIGN_NAMES = {"LANG", "PATH", "PYTHONDONTWRITEBYTECODE", "PYTHONUNBUFFERED", "XDG_RUNTIME_DIR"}
+FOREIGN_NAMES = {"LANG", "PATH", "PYTHONDONTWRITEBYTECODE", "PYTHONUNBUFFERED"}
 
 
 def test_hadolint_finds_nothing_in_the_dockerfile() -> None:
