@@ -87,8 +87,7 @@ def require_usable_cluster(folder: Path, bin_dir: Path) -> bool:
 
     if not found:
         raise EmbeddedPostgresError(
-            f"{folder} is not empty and holds no PostgreSQL database: move it away, or choose another "
-            "DATA_DIR."
+            f"{folder} is not empty and holds no PostgreSQL database: move it away, or choose another DATA_DIR."
         )
     if found != installed:
         raise EmbeddedPostgresError(
@@ -252,9 +251,7 @@ def _try_start(cluster: Cluster) -> str:
         (cluster.folder / STARTUP_LOG).unlink()
 
     # pg_ctl hands these to a shell, hence the quotes; "." keeps the data folder's own name out of that line.
-    options = " ".join(
-        f"-c {shlex.quote(f'{name}={value}')}" for name, value in _settings(cluster, socket_folder)
-    )
+    options = " ".join(f"-c {shlex.quote(f'{name}={value}')}" for name, value in _settings(cluster, socket_folder))
     command = [_program(cluster, "pg_ctl"), "start", "-D", ".", "-l", STARTUP_LOG, "-o", options]
     try:
         command += ["-w", "-t", f"{PATIENCE_SECONDS:.0f}"]
@@ -299,8 +296,7 @@ def _choose_socket_folder(cluster: Cluster) -> Path:
     folder = parent / cluster.name
     if not _fits_socket(folder):
         raise EmbeddedPostgresError(
-            f"The path {cluster.folder} is too long for a Unix socket, and so is {folder}: choose a shorter "
-            "DATA_DIR."
+            f"The path {cluster.folder} is too long for a Unix socket, and so is {folder}: choose a shorter DATA_DIR."
         )
     return folder
 
@@ -340,9 +336,7 @@ def _answers(socket_folder: Path) -> bool:
 
 def _last_words(cluster: Cluster) -> str:
     """Return the end of the log that was written last."""
-    logs = [
-        path for path in (cluster.folder / STARTUP_LOG, *cluster.folder.glob("log/*.log")) if path.is_file()
-    ]
+    logs = [path for path in (cluster.folder / STARTUP_LOG, *cluster.folder.glob("log/*.log")) if path.is_file()]
     if not logs:
         return ""
     newest = max(logs, key=lambda path: path.stat().st_mtime_ns)

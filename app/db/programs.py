@@ -112,9 +112,7 @@ def _account_of(owner: int, cluster_folder: Path) -> Account:
 def _serving_account() -> Account:
     account = _find_account(ACCOUNT_NAME) or _make_account()
     if account.uid == 0:
-        raise EmbeddedPostgresError(
-            f"The account {ACCOUNT_NAME} is root, which PostgreSQL refuses: {WAY_OUT}."
-        )
+        raise EmbeddedPostgresError(f"The account {ACCOUNT_NAME} is root, which PostgreSQL refuses: {WAY_OUT}.")
     return account
 
 

@@ -151,9 +151,7 @@ class ConsoleFormatter(logging.Formatter):
 
         fields = " ".join(f"{_dim(_printable(name))}={_printable(value)}" for name, value in members.items())
         line = f"{_dim(moment)} \x1b[{COLOURS[level]}m{level:<7}\x1b[0m {message}  {fields}"
-        return "\n".join(
-            [line.rstrip(), *(_printable(text) for stack in stacks for text in stack.splitlines())]
-        )
+        return "\n".join([line.rstrip(), *(_printable(text) for stack in stacks for text in stack.splitlines())])
 
 
 def line_members(record: logging.LogRecord) -> Fields:

@@ -224,9 +224,7 @@ class _Recorder:
             templates.add(route.path)
             if template_of.setdefault(route.endpoint, route.path) != route.path:
                 shared.add(route.endpoint)
-        self._template_of = {
-            endpoint: path for endpoint, path in template_of.items() if endpoint not in shared
-        }
+        self._template_of = {endpoint: path for endpoint, path in template_of.items() if endpoint not in shared}
         self._templates = frozenset(templates)
 
 

@@ -84,8 +84,7 @@ class WorkersCollector(Collector):
         files = [
             str(file)
             for file in _value_files(self._folder)
-            if file.stat().st_size > 0
-            and not (file.name.startswith("gauge_") and not _is_alive(_pid_of(file)))
+            if file.stat().st_size > 0 and not (file.name.startswith("gauge_") and not _is_alive(_pid_of(file)))
         ]
         merged: Iterable[Metric] = MultiProcessCollector.merge(files, accumulate=True)
         return list(merged)

@@ -46,9 +46,7 @@ class SecurityEvent(StrEnum):
     SYS_CRASH = "sys_crash"
 
 
-_WARNINGS = frozenset(
-    event for event in SecurityEvent if event.endswith(("_fail", "_lock", "_exceeded", "_crash"))
-)
+_WARNINGS = frozenset(event for event in SecurityEvent if event.endswith(("_fail", "_lock", "_exceeded", "_crash")))
 _MALICIOUS = frozenset(event for event in SecurityEvent if event.startswith("malicious_"))
 
 

@@ -17,9 +17,7 @@ _MEMBERS_LIMIT = 200
 _CHARACTERS_LIMIT = 16_000
 _DEPTH_LIMIT = 5
 _STACK_WINDOW = 16_000
-_MARGIN = (
-    512  # a secret cut in half at the edge is not recognised: what lies this near to a raw cut is dropped
-)
+_MARGIN = 512  # a secret cut in half at the edge is not recognised: what lies this near to a raw cut is dropped
 _CUT = " [cut]"
 _UNPRINTABLE = "[unprintable]"
 _INTEGER_LIMIT = 2**63

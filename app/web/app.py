@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
@@ -16,16 +15,14 @@ from app.db.engine import OPERATIONS, OTHER_OPERATION
 from app.domain.licenses import ValidationCode
 from app.runtime import Runtime, database_url, open_runtime
 from app.settings import RateLimitPolicy, Settings
-from app.telemetry import metrics
-from app.telemetry.logging import log
+from app.telemetry import metrics, security_log
+from app.telemetry.security_log import SecurityEvent
 from app.web import probes, problems
 from app.web.api import api_keys, authentication, licenses, machines, organizations, plans, products, validation
 from app.web.drain import drain_on_sigterm
 from app.web.middleware.request_context import RequestContext
 
 POOL_READING_SECONDS = 5.0
-
-logger = logging.getLogger(__name__)
 
 
 def create_app(settings: Settings) -> FastAPI:
@@ -81,12 +78,12 @@ async def _lifespan(app: FastAPI, settings: Settings) -> AsyncIterator[None]:
             reading = asyncio.create_task(_read_pool(runtime))
             gc.collect()
             gc.freeze()
-            log(logger, logging.INFO, "Server started", event="sys_startup", version=__version__)
+            security_log.record(SecurityEvent.SYS_STARTUP, "Server started", version=__version__)
             yield
             reading.cancel()
             with suppress(asyncio.CancelledError):
                 await reading
-    log(logger, logging.INFO, "Server stopped", event="sys_shutdown")
+    security_log.record(SecurityEvent.SYS_SHUTDOWN, "Server stopped")
 
 
 async def _read_pool(runtime: Runtime) -> None:

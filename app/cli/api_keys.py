@@ -1,0 +1,69 @@
+"""Commands about API keys."""
+
+from __future__ import annotations
+
+from typing import Annotated
+from uuid import UUID
+
+import typer
+
+from app.cli.context import AsJson, run
+from app.cli.output import show, show_list
+from app.db.models import ApiKey
+from app.db.session import Session
+from app.domain.pages import MAX_LIMIT, PageRequest
+from app.domain.permissions import COMMAND_LINE, Permission
+from app.runtime import Runtime
+from app.services import api_keys
+
+app = typer.Typer(no_args_is_help=True, help="API keys: credentials for programs.")
+
+
+@app.command("create")
+def create(
+    name: Annotated[str, typer.Option(help="What it is for.")],
+    scope: Annotated[list[Permission], typer.Option(help="What it may do; may be repeated.")],
+    organization_id: Annotated[UUID | None, typer.Option(help="Of one organization instead of all.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Create an API key and print its secret, once."""
+    wish = api_keys.CreateApiKey(name, frozenset(scope), organization_id)
+
+    async def work(tx: Session, runtime: Runtime) -> tuple[ApiKey, str]:
+        return await api_keys.create(tx, COMMAND_LINE, wish, now=runtime.now())
+
+    api_key, secret = run(work)
+    show({**_card(api_key), "apiKey": secret}, as_json=as_json)
+
+
+@app.command("list")
+def list_all(cursor: str | None = None, as_json: AsJson = False) -> None:
+    """List API keys, without their secrets."""
+    page = PageRequest(MAX_LIMIT, cursor)
+
+    async def work(tx: Session, runtime: Runtime) -> list[ApiKey]:
+        return list((await api_keys.list_page(tx, COMMAND_LINE, page)).items)
+
+    show_list([_card(api_key) for api_key in run(work)], as_json=as_json)
+
+
+@app.command("revoke")
+def revoke(api_key_id: Annotated[UUID, typer.Argument(help="The API key's id.")]) -> None:
+    """End an API key at once."""
+
+    async def work(tx: Session, runtime: Runtime) -> None:
+        await api_keys.revoke(tx, COMMAND_LINE, api_key_id, now=runtime.now())
+
+    run(work)
+
+
+def _card(api_key: ApiKey) -> dict[str, object]:
+    return {
+        "id": api_key.id,
+        "name": api_key.name,
+        "prefix": api_key.prefix,
+        "scopes": api_key.scopes,
+        "organizationId": api_key.organization_id,
+        "expiresAt": api_key.expires_at,
+        "revokedAt": api_key.revoked_at,
+    }

@@ -1,0 +1,55 @@
+"""What every command needs: settings, a database, and errors told as one sentence."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from typing import Annotated, TypeVar
+
+import typer
+
+from app.cli.output import fail
+from app.db.embedded import EmbeddedPostgresError
+from app.db.session import Session
+from app.domain.errors import DomainError
+from app.runtime import Runtime, database_url, open_runtime
+from app.settings import Settings, SettingsError, load_settings
+from app.telemetry.logging import configure_logging
+from app.vault import VaultError
+
+Result = TypeVar("Result")
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+@contextmanager
+def one_sentence() -> Iterator[None]:
+    """End with one sentence on stderr and exit code 1 where something known goes wrong."""
+    try:
+        yield
+    except (SettingsError, EmbeddedPostgresError, VaultError) as error:
+        fail(str(error))
+    except DomainError as error:
+        fail(f"{error.message} ({error.code})")
+
+
+def command_settings() -> Settings:
+    """The settings, with logs on stderr for warnings alone: a command's output is its own."""
+    settings = load_settings()
+    configure_logging("warn", "console", typer.get_text_stream("stderr"))
+    return settings
+
+
+def run(work: Callable[[Session, Runtime], Awaitable[Result]]) -> Result:
+    """Run a command's work in one transaction, on the running server's database or a database of our own."""
+    with one_sentence():
+        settings = command_settings()
+        with database_url(settings) as url:
+            return asyncio.run(_in_transaction(settings, url, work))
+
+
+async def _in_transaction(
+    settings: Settings, url: str, work: Callable[[Session, Runtime], Awaitable[Result]]
+) -> Result:
+    async with open_runtime(settings, url) as runtime, runtime.database.transaction() as tx:
+        return await work(tx, runtime)

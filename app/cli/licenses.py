@@ -1,0 +1,177 @@
+"""Commands about licenses."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from typing import Annotated, Any
+from uuid import UUID
+
+import typer
+
+from app.cli.context import AsJson, run
+from app.cli.output import show, show_list
+from app.db.models import License
+from app.db.session import Session
+from app.domain.license_keys import hash_license_key
+from app.domain.licenses import LicenseFilter, LicenseStatus, ValidationQuestion, Verdict
+from app.domain.machines import hash_fingerprint
+from app.domain.pages import MAX_LIMIT, PageRequest
+from app.domain.permissions import COMMAND_LINE
+from app.runtime import Runtime
+from app.services import licenses, validation
+
+app = typer.Typer(
+    no_args_is_help=True, help="Licenses: issue, show, list, suspend, reinstate, renew, revoke, validate."
+)
+
+LicenseId = Annotated[UUID, typer.Argument(help="The license's id.")]
+Moment = Annotated[
+    datetime | None, typer.Option(formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M:%SZ"], help="A day or time in UTC.")
+]
+
+
+@app.command("issue")
+def issue(  # noqa: PLR0913 - one option for every term
+    organization_id: Annotated[UUID, typer.Option(help="Who gets the license.")],
+    tier: Annotated[str | None, typer.Option(help="TRIAL, STARTER, PROFESSIONAL, ENTERPRISE, UNLIMITED.")] = None,
+    plan_id: Annotated[UUID | None, typer.Option(help="A plan instead of a tier.")] = None,
+    product: Annotated[list[str] | None, typer.Option(help="A product it is for; may be repeated.")] = None,
+    max_users: Annotated[int | None, typer.Option(min=0)] = None,
+    max_machines: Annotated[int | None, typer.Option(min=0)] = None,
+    expires_at: Moment = None,
+    license_key: Annotated[str | None, typer.Option(help="An existing license key to import.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Issue a license and print its license key."""
+    if (tier is None) == (plan_id is None):
+        raise typer.BadParameter("give exactly one of --tier and --plan-id")
+    given = {"max_users": max_users, "max_machines": max_machines}
+    wish = licenses.IssueLicense(
+        organization_id,
+        tier,
+        plan_id,
+        overrides={name: value for name, value in given.items() if value is not None},
+        allowed_products=tuple(product) if product else None,
+        expires_at=_utc(expires_at),
+        license_key=license_key,
+    )
+
+    async def work(tx: Session, runtime: Runtime) -> tuple[License, str]:
+        return await licenses.issue(tx, COMMAND_LINE, runtime.vault, wish, now=runtime.now())
+
+    license, issued_key = run(work)
+    show({**_card(license), "licenseKey": issued_key}, as_json=as_json)
+
+
+@app.command("show")
+def show_one(license_id: LicenseId, as_json: AsJson = False) -> None:
+    """Show a license."""
+
+    async def work(tx: Session, runtime: Runtime) -> License:
+        return await licenses.get(tx, COMMAND_LINE, license_id)
+
+    show(_card(run(work)), as_json=as_json)
+
+
+@app.command("show-key")
+def show_key(license_id: LicenseId, as_json: AsJson = False) -> None:
+    """Show a license key again; that it was shown is recorded."""
+
+    async def work(tx: Session, runtime: Runtime) -> str:
+        license = await licenses.get(tx, COMMAND_LINE, license_id)
+        return await licenses.show_license_key(tx, COMMAND_LINE, runtime.vault, license, now=runtime.now())
+
+    show({"licenseKey": run(work)}, as_json=as_json)
+
+
+@app.command("list")
+def list_all(
+    organization_id: Annotated[UUID | None, typer.Option()] = None,
+    status: Annotated[LicenseStatus | None, typer.Option()] = None,
+    tier: Annotated[str | None, typer.Option()] = None,
+    cursor: Annotated[str | None, typer.Option(help="nextCursor of the page before.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """List licenses, newest first, at most 200."""
+    wanted = LicenseFilter(organization_id, status, tier)
+    page = PageRequest(MAX_LIMIT, cursor)
+
+    async def work(tx: Session, runtime: Runtime) -> list[License]:
+        return list((await licenses.list_page(tx, COMMAND_LINE, wanted, page)).items)
+
+    show_list([_card(license) for license in run(work)], as_json=as_json)
+
+
+@app.command("suspend")
+def suspend(license_id: LicenseId, as_json: AsJson = False) -> None:
+    """Refuse validations until the license is reinstated."""
+    _turn(licenses.suspend, license_id, as_json)
+
+
+@app.command("reinstate")
+def reinstate(license_id: LicenseId, as_json: AsJson = False) -> None:
+    """Let a suspended license be used again."""
+    _turn(licenses.reinstate, license_id, as_json)
+
+
+@app.command("revoke")
+def revoke(license_id: LicenseId, as_json: AsJson = False) -> None:
+    """Take a license back for good."""
+    _turn(licenses.revoke, license_id, as_json)
+
+
+@app.command("renew")
+def renew(license_id: LicenseId, expires_at: Moment = None, as_json: AsJson = False) -> None:
+    """Give a license a new end, or none; a trial becomes a full license."""
+
+    async def work(tx: Session, runtime: Runtime) -> License:
+        return await licenses.renew(tx, COMMAND_LINE, license_id, _utc(expires_at), now=runtime.now())
+
+    show(_card(run(work)), as_json=as_json)
+
+
+@app.command("validate")
+def validate(
+    license_key: Annotated[str, typer.Argument(help="The license key.")],
+    product_id: Annotated[str | None, typer.Option()] = None,
+    machine_id: Annotated[str | None, typer.Option(help="A new machine takes a free seat.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Ask as a client program would; exit code 0 when the license is valid, 2 when not."""
+    fingerprint_hash = hash_fingerprint(machine_id) if machine_id else None
+    question = ValidationQuestion(hash_license_key(license_key), product_id, fingerprint_hash)
+
+    async def work(tx: Session, runtime: Runtime) -> Verdict:
+        return await validation.take_seat(tx, question, now=runtime.now())
+
+    verdict = run(work)
+    show({"valid": verdict.is_valid, "code": verdict.code, "reason": verdict.reason}, as_json=as_json)
+    if not verdict.is_valid:
+        raise typer.Exit(2)
+
+
+def _turn(service: Callable[..., Awaitable[License]], license_id: UUID, as_json: bool) -> None:
+    async def work(tx: Session, runtime: Runtime) -> License:
+        return await service(tx, COMMAND_LINE, license_id, now=runtime.now())
+
+    show(_card(run(work)), as_json=as_json)
+
+
+def _card(license: License) -> dict[str, Any]:
+    return {
+        "id": license.id,
+        "organizationId": license.organization_id,
+        "tier": license.tier,
+        "status": license.status,
+        "maxUsers": license.max_users,
+        "maxMachines": license.max_machines,
+        "allowedProducts": license.allowed_products,
+        "expiresAt": license.expires_at,
+        "isTrial": license.is_trial,
+        "trialEndsAt": license.trial_ends_at,
+    }
+
+
+def _utc(moment: datetime | None) -> datetime | None:
+    return None if moment is None else moment.replace(tzinfo=UTC)

@@ -1,0 +1,34 @@
+"""The command line: `license-server ...`."""
+
+from __future__ import annotations
+
+import typer
+
+from app import __version__
+from app.cli import api_keys, database, healthcheck, licenses, organizations, products, serve
+from app.vault import make_key
+
+app = typer.Typer(
+    name="license-server", no_args_is_help=True, add_completion=False, help="The iTechSmart License Server."
+)
+app.command("serve")(serve.serve)
+app.command("migrate")(database.migrate)
+app.command("healthcheck")(healthcheck.healthcheck)
+app.command("reset-password")(database.reset_password)
+app.add_typer(organizations.app, name="organizations")
+app.add_typer(products.app, name="products")
+app.add_typer(products.plans_app, name="plans")
+app.add_typer(licenses.app, name="licenses")
+app.add_typer(api_keys.app, name="api-keys")
+
+
+@app.command("generate-key")
+def generate_key() -> None:
+    """Print a new key for ENCRYPTION_KEY."""
+    typer.echo(make_key())
+
+
+@app.command("version")
+def version() -> None:
+    """Print the version."""
+    typer.echo(__version__)
