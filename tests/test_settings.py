@@ -197,9 +197,7 @@ class TestValues:
         assert "\n" not in sentence
 
     def test_the_sentence_says_what_would_be_right(self) -> None:
-        assert refusal({"PORT": "http"}) == (
-            "PORT must be a whole number from 0 to 65535 (0 takes any free port)."
-        )
+        assert refusal({"PORT": "http"}) == ("PORT must be a whole number from 0 to 65535 (0 takes any free port).")
         assert refusal({"SMTP_HOST": "smtp://mail"}) == (
             "SMTP_HOST must be an IP address or a host name, without scheme and port, such as 0.0.0.0."
         )
@@ -258,8 +256,7 @@ class TestHostileValues:
         st.dictionaries(
             st.sampled_from([*SETTING_NAMES, *(f"{name}_FILE" for name in sorted(SECRET_NAMES))])
             | st.text(max_size=30),
-            st.text(max_size=60)
-            | st.sampled_from(["postgresql://[", "redis://x:y", "https://[::", "s3://", "1e999"]),
+            st.text(max_size=60) | st.sampled_from(["postgresql://[", "redis://x:y", "https://[::", "s3://", "1e999"]),
         )
     )
     def test_junk_gives_settings_or_a_settings_error(self, environ: dict[str, str]) -> None:
@@ -288,9 +285,7 @@ class TestHostileValues:
         assert secret not in told
 
     def test_a_valid_secret_is_not_shown_by_the_settings(self) -> None:
-        loaded = load(
-            ADMIN_PASSWORD="correct-horse", DATABASE_URL="postgres://u:hunter2@db/x", ENCRYPTION_KEY=KEY
-        )
+        loaded = load(ADMIN_PASSWORD="correct-horse", DATABASE_URL="postgres://u:hunter2@db/x", ENCRYPTION_KEY=KEY)
 
         assert "correct-horse" not in repr(loaded) + str(loaded)
         assert "hunter2" not in repr(loaded) + str(loaded.model_dump())

@@ -88,13 +88,9 @@ class TestSecretFiles:
 
         sentence = refusal({"METRICS_TOKEN_FILE": str(tmp_path / "secret")})
 
-        assert sentence == (
-            f"METRICS_TOKEN_FILE must name a file that holds the value of METRICS_TOKEN ({cause})."
-        )
+        assert sentence == (f"METRICS_TOKEN_FILE must name a file that holds the value of METRICS_TOKEN ({cause}).")
 
-    @pytest.mark.parametrize(
-        "path", ["/nowhere/secret", "/", "/dev/zero", "\0", "postgresql://u:hunter2@db/x"]
-    )
+    @pytest.mark.parametrize("path", ["/nowhere/secret", "/", "/dev/zero", "\0", "postgresql://u:hunter2@db/x"])
     def test_a_missing_file_stops_the_start_without_telling_what_was_written(self, path: str) -> None:
         sentence = refusal({"DATABASE_URL_FILE": path, "ENCRYPTION_KEY": KEY})
 
@@ -111,9 +107,7 @@ class TestSecretFiles:
 
 class TestEnvFile:
     def test_values_are_read_and_the_environment_wins(self, tmp_path: Path) -> None:
-        env_file = write(
-            tmp_path / ".env", "\ufeff# ports\nexport PORT=4000\nHOST='0.0.0.0'\nLOG_LEVEL=debug # why\n"
-        )
+        env_file = write(tmp_path / ".env", "\ufeff# ports\nexport PORT=4000\nHOST='0.0.0.0'\nLOG_LEVEL=debug # why\n")
 
         loaded = load_settings({"PORT": "5000", "LOG_LEVEL": ""}, env_file)
 
@@ -140,9 +134,7 @@ class TestEnvFile:
     def test_a_broken_line_is_named_by_its_number(self, tmp_path: Path) -> None:
         env_file = write(tmp_path / "broken", "PORT=4000\nHOST='0.0.0.0\n")
 
-        assert refusal({}, env_file) == (
-            f"Line 2 of {env_file} is broken; it must be NAME=value or a # comment."
-        )
+        assert refusal({}, env_file) == (f"Line 2 of {env_file} is broken; it must be NAME=value or a # comment.")
 
     def test_a_file_that_is_not_text_stops_the_start(self, tmp_path: Path) -> None:
         (tmp_path / ".env").write_bytes(b"PORT=\xff")
@@ -195,8 +187,6 @@ class TestStrangersInTheEnvironment:
         assert load_settings(links, None).model_fields_set == set()
 
     def test_a_mail_port_beside_a_service_named_smtp_is_still_a_setting(self) -> None:
-        loaded = load_settings(
-            {"SMTP_SERVICE_HOST": "10.0.0.1", "SMTP_PORT": "2525", "SMTP_HOST": "smtp"}, None
-        )
+        loaded = load_settings({"SMTP_SERVICE_HOST": "10.0.0.1", "SMTP_PORT": "2525", "SMTP_HOST": "smtp"}, None)
 
         assert loaded.smtp_port == 2525

@@ -14,7 +14,6 @@ from rich.table import Table
 FAILED = 1
 
 console = Console()
-error_console = Console(stderr=True)
 
 
 def show(card: Mapping[str, Any], *, as_json: bool) -> None:
@@ -51,7 +50,8 @@ def print_json(document: Any) -> None:
 
 def say(sentence: str) -> None:
     """A sentence for people, on stderr so that it never mixes with JSON."""
-    error_console.print(sentence, markup=False, highlight=False)
+    sys.stderr.write(sentence + "\n")
+    sys.stderr.flush()
 
 
 def fail(sentence: str) -> NoReturn:

@@ -13,7 +13,7 @@ from starlette.middleware.cors import CORSMiddleware
 from app import __version__
 from app.db.engine import OPERATIONS, OTHER_OPERATION
 from app.domain.licenses import ValidationCode
-from app.runtime import Runtime, database_url, open_runtime
+from app.runtime import Clock, Runtime, database_url, open_runtime, utc_now
 from app.settings import RateLimitPolicy, Settings
 from app.telemetry import metrics, security_log
 from app.telemetry.security_log import SecurityEvent
@@ -25,14 +25,14 @@ from app.web.middleware.request_context import RequestContext
 POOL_READING_SECONDS = 5.0
 
 
-def create_app(settings: Settings) -> FastAPI:
+def create_app(settings: Settings, *, clock: Clock = utc_now) -> FastAPI:
     """The application; it opens its runtime when it starts and closes it when it stops."""
     app = FastAPI(
         title="iTechSmart License Server",
         version=__version__,
         docs_url=None,
         redoc_url=None,
-        lifespan=lambda app: _lifespan(app, settings),
+        lifespan=lambda app: _lifespan(app, settings, clock),
         max_body_size=settings.max_body_bytes,
         redirect_slashes=False,
     )
@@ -64,7 +64,7 @@ def _add_middleware(app: FastAPI, settings: Settings) -> None:
 
 
 @asynccontextmanager
-async def _lifespan(app: FastAPI, settings: Settings) -> AsyncIterator[None]:
+async def _lifespan(app: FastAPI, settings: Settings, clock: Clock) -> AsyncIterator[None]:
     metrics.initialise(
         version=__version__,
         codes=list(ValidationCode),
@@ -72,7 +72,7 @@ async def _lifespan(app: FastAPI, settings: Settings) -> AsyncIterator[None]:
         operations=[*OPERATIONS, OTHER_OPERATION],
     )
     with database_url(settings) as url:
-        async with open_runtime(settings, url) as runtime:
+        async with open_runtime(settings, url, clock=clock) as runtime:
             app.state.runtime = runtime
             drain_on_sigterm(runtime)
             reading = asyncio.create_task(_read_pool(runtime))

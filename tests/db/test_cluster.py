@@ -45,9 +45,7 @@ def test_data_of_another_major_version_is_refused_untouched(data_dir: Path) -> N
     (data_dir / "postgres" / "PG_VERSION").write_text("15\n")
     before = {path: path.lstat().st_mtime_ns for path in (data_dir / "postgres").rglob("*")}
 
-    with pytest.raises(
-        EmbeddedPostgresError, match=r"is of PostgreSQL 15, and the installed .* is PostgreSQL 18"
-    ):
+    with pytest.raises(EmbeddedPostgresError, match=r"is of PostgreSQL 15, and the installed .* is PostgreSQL 18"):
         acquire(data_dir)
 
     assert {path: path.lstat().st_mtime_ns for path in (data_dir / "postgres").rglob("*")} == before
@@ -65,9 +63,7 @@ def test_failed_start_tells_what_postgres_said(data_dir: Path) -> None:
 def test_unusable_data_folder_is_named(private_folder: Path) -> None:
     (private_folder / "file").touch()
 
-    with pytest.raises(
-        EmbeddedPostgresError, match=f"DATA_DIR {private_folder}/file/data .*choose another DATA_DIR"
-    ):
+    with pytest.raises(EmbeddedPostgresError, match=f"DATA_DIR {private_folder}/file/data .*choose another DATA_DIR"):
         acquire(private_folder / "file" / "data")
 
 

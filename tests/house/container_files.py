@@ -65,9 +65,7 @@ def only(word: str) -> str:
 
 
 def copied_from_context() -> list[str]:
-    copies = [
-        rest.split() for word, rest in instructions() if word == "COPY" and not rest.startswith("--from=")
-    ]
+    copies = [rest.split() for word, rest in instructions() if word == "COPY" and not rest.startswith("--from=")]
     return [source for copy in copies for source in copy[:-1]]
 
 

@@ -41,9 +41,7 @@ def test_nothing_but_port_3001_is_published() -> None:
 
 def test_what_a_service_refers_to_is_declared() -> None:
     for service in services().values():
-        named_volumes = {
-            volume.split(":")[0] for volume in service["volumes"] if not volume.startswith((".", "/"))
-        }
+        named_volumes = {volume.split(":")[0] for volume in service["volumes"] if not volume.startswith((".", "/"))}
         assert set(service["networks"]) <= set(compose()["networks"])
         assert set(service.get("secrets", [])) <= set(compose()["secrets"])
         assert set(service.get("depends_on", {})) <= set(services())
@@ -191,9 +189,7 @@ def test_git_ignores_what_init_secrets_makes() -> None:
     assert finished.stdout.splitlines() == made
 
 
-def run_init_secrets(
-    folder: Path, *arguments: str, expected_status: int = 0
-) -> subprocess.CompletedProcess[str]:
+def run_init_secrets(folder: Path, *arguments: str, expected_status: int = 0) -> subprocess.CompletedProcess[str]:
     finished = subprocess.run(
         ["bash", INIT_SECRETS, *arguments],
         env={"PATH": "/usr/bin:/bin", "PROJECT_DIR": str(folder)},

@@ -88,9 +88,7 @@ def test_the_last_stage_has_no_build_tools_and_no_package_lists() -> None:
 
 def test_only_hashed_packages_are_installed() -> None:
     runs = [rest for word, rest in instructions() if word == "RUN"]
-    installs = [
-        command for run in runs for command in run.split("&&") if re.search(r"\bpip .*install", command)
-    ]
+    installs = [command for run in runs for command in run.split("&&") if re.search(r"\bpip .*install", command)]
 
     assert len(installs) == 3
     for install in installs:

@@ -33,9 +33,7 @@ def entries() -> dict[str, tuple[str, str, str]]:
 
 
 def test_env_example_holds_every_setting_and_nothing_else() -> None:
-    named = re.findall(
-        r"^#? ?([A-Za-z][A-Za-z0-9_]*)=", ENV_EXAMPLE.read_text(encoding="utf-8"), re.MULTILINE
-    )
+    named = re.findall(r"^#? ?([A-Za-z][A-Za-z0-9_]*)=", ENV_EXAMPLE.read_text(encoding="utf-8"), re.MULTILINE)
 
     assert named == list(SETTING_NAMES)
     assert list(entries()) == list(SETTING_NAMES)
@@ -76,9 +74,7 @@ def test_the_examples_load_together(tmp_path: Path) -> None:
 
 
 def test_the_document_lists_every_setting_with_its_meaning_and_default() -> None:
-    rows = re.findall(
-        r"^\| `([A-Z0-9_]+)` \| (.+) \| (.+) \|$", DOCUMENT.read_text(encoding="utf-8"), re.MULTILINE
-    )
+    rows = re.findall(r"^\| `([A-Z0-9_]+)` \| (.+) \| (.+) \|$", DOCUMENT.read_text(encoding="utf-8"), re.MULTILINE)
 
     assert [tuple(row) for row in rows] == [
         (

@@ -1,0 +1,188 @@
+"""What tests are given: a real PostgreSQL, transactions that leave nothing behind, the application, a live server."""
+
+from __future__ import annotations
+
+import itertools
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import httpx
+import psycopg
+import pytest
+from fastapi import FastAPI
+from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
+from sqlalchemy.pool import NullPool
+
+from app.db.embedded import EmbeddedPostgres, embedded_postgres
+from app.db.engine import connect
+from app.db.migrations import migrate
+from app.db.session import Session
+from app.domain.permissions import COMMAND_LINE, Permission
+from app.runtime import Runtime
+from app.services import api_keys
+from app.services.api_keys import CreateApiKey
+from app.settings import Settings
+from app.vault import Vault, make_key
+from app.web.app import create_app
+from tests.live import LiveServer, free_port
+
+ENCRYPTION_KEY = make_key()
+TEMPLATE = "license_server_template"
+
+_numbers = itertools.count(1)
+
+
+class Clock:
+    """A clock that stands still until it is moved."""
+
+    def __init__(self) -> None:
+        self.now = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def forward(self, **duration: float) -> None:
+        """Let time pass: `clock.forward(days=1)`."""
+        self.now += timedelta(**duration)
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[EmbeddedPostgres]:
+    """A real PostgreSQL for the whole run."""
+    with tempfile.TemporaryDirectory(prefix="lst-") as folder, embedded_postgres(Path(folder)) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def template(postgres: EmbeddedPostgres) -> str:
+    """A migrated database that others are copied from; nobody connects to it."""
+    _execute(postgres, f"CREATE DATABASE {TEMPLATE}")
+    migrate(postgres.database_url(TEMPLATE))
+    return TEMPLATE
+
+
+@pytest.fixture
+def fresh_database(postgres: EmbeddedPostgres, template: str) -> Iterator[str]:
+    """The URL of a migrated database of the test's own."""
+    name = f"test_{next(_numbers)}"
+    _execute(postgres, f"CREATE DATABASE {name} TEMPLATE {template}")
+    yield postgres.database_url(name)
+    _execute(postgres, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+def empty_database(postgres: EmbeddedPostgres) -> Iterator[str]:
+    """The URL of a database without any table."""
+    name = f"empty_{next(_numbers)}"
+    _execute(postgres, f"CREATE DATABASE {name}")
+    yield postgres.database_url(name)
+    _execute(postgres, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture(scope="session")
+def shared_database(postgres: EmbeddedPostgres, template: str) -> str:
+    """The URL of the database that `tx` works in."""
+    _execute(postgres, f"CREATE DATABASE shared TEMPLATE {template}")
+    return postgres.database_url("shared")
+
+
+@pytest.fixture
+async def tx(shared_database: str) -> AsyncIterator[Session]:
+    """A session whose transaction is rolled back."""
+    engine = create_async_engine(
+        "postgresql+psycopg://", async_creator=lambda: connect(shared_database), poolclass=NullPool
+    )
+    async with engine.connect() as connection:
+        transaction = await connection.begin()
+        async with AsyncSession(
+            connection, expire_on_commit=False, join_transaction_mode="create_savepoint"
+        ) as session:
+            yield session
+        await transaction.rollback()
+    await engine.dispose()
+
+
+@pytest.fixture
+def clock() -> Clock:
+    """A clock that stands still until the test moves it."""
+    return Clock()
+
+
+@pytest.fixture
+def vault() -> Vault:
+    """A vault with the key that `settings` has."""
+    return Vault((ENCRYPTION_KEY,))
+
+
+@pytest.fixture
+def settings(fresh_database: str, tmp_path: Path) -> Settings:
+    """The settings of a server on a database of the test's own."""
+    return make_settings(fresh_database, tmp_path)
+
+
+def make_settings(database_url: str, data_dir: Path, **others: object) -> Settings:
+    """Settings for a server on this database."""
+    return Settings.model_validate(
+        {"database_url": database_url, "encryption_key": ENCRYPTION_KEY, "data_dir": data_dir, **others}
+    )
+
+
+@pytest.fixture
+async def app(settings: Settings, clock: Clock) -> AsyncIterator[FastAPI]:
+    """The running application on a database of the test's own."""
+    async with running_app(settings, clock) as application:
+        yield application
+
+
+@asynccontextmanager
+async def running_app(settings: Settings, clock: Clock) -> AsyncIterator[FastAPI]:
+    """The application between its start and its stop."""
+    application = create_app(settings, clock=clock)
+    async with application.router.lifespan_context(application):
+        yield application
+
+
+@pytest.fixture
+async def client(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
+    """A client without any credential."""
+    async with make_client(app) as anonymous:
+        yield anonymous
+
+
+@pytest.fixture
+async def api(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
+    """A client with an API key of the installation that may do everything."""
+    secret = await make_api_key(app, frozenset(Permission))
+    async with make_client(app, secret) as permitted:
+        yield permitted
+
+
+def make_client(app: FastAPI, api_key: str | None = None) -> httpx.AsyncClient:
+    """A client that calls the application directly."""
+    headers = {} if api_key is None else {"X-API-Key": api_key}
+    transport = httpx.ASGITransport(app, raise_app_exceptions=False, client=("192.0.2.7", 50000))
+    return httpx.AsyncClient(transport=transport, base_url="http://license-server", headers=headers)
+
+
+async def make_api_key(app: FastAPI, scopes: frozenset[Permission]) -> str:
+    """The secret of a new API key of the installation."""
+    runtime: Runtime = app.state.runtime
+    async with runtime.database.transaction() as session:
+        _, secret = await api_keys.create(session, COMMAND_LINE, CreateApiKey("tests", scopes), now=runtime.now())
+    return secret
+
+
+@pytest.fixture
+def live_server(fresh_database: str, tmp_path: Path) -> Iterator[LiveServer]:
+    """A real process on a real port, on a database of the test's own."""
+    environment = {"DATABASE_URL": fresh_database, "ENCRYPTION_KEY": ENCRYPTION_KEY, "DRAIN_SECONDS": "0.5"}
+    with LiveServer(tmp_path, environment, free_port()) as server:
+        yield server
+
+
+def _execute(postgres: EmbeddedPostgres, statement: str) -> None:
+    with psycopg.connect(postgres.database_url("postgres"), autocommit=True) as connection:
+        connection.execute(statement.encode())

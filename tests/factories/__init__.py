@@ -1,0 +1,1 @@
+"""Plain functions that make things with speaking defaults."""
