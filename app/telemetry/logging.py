@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any, TextIO
 
+from pythonjsonlogger.core import RESERVED_ATTRS
 from pythonjsonlogger.json import JsonFormatter
 
 from app.telemetry.values import (
@@ -54,9 +55,7 @@ _SERVER_LOGGERS = (
 )
 _TALKATIVE_LOGGERS = ("sqlalchemy", "httpx", "httpcore", "urllib3", "botocore", "aiosmtplib")
 _OWN_MEMBERS = frozenset({"timestamp", "level", "message", "event", "request_id", "exception", "stack", "ip"})
-_RECORD_ATTRIBUTES = frozenset(vars(logging.makeLogRecord({}))) | {
-    "message", "asctime", "taskName", "color_message", "event", "request_id", "ip", "fields",
-}  # fmt: skip
+_NO_FIELDS = frozenset({*RESERVED_ATTRS, "taskName", "color_message", "fields"})
 
 Fields = dict[str, Plain]
 ExceptionInfo = tuple[type[BaseException], BaseException, TracebackType | None]
@@ -129,10 +128,19 @@ class JsonLineFormatter(JsonFormatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """The line of this record; never raises and never holds a line break."""
-        return self.serialize_log_record(dict(line_members(record)))
+        try:
+            members = line_members(record)
+        except Exception as error:  # a record that cannot be read must not vanish without a trace
+            members = {
+                "timestamp": timestamp(datetime.now(UTC)),
+                "level": level_name(record.levelno),
+                "message": f"[unprintable record: {type(error).__name__}]",
+                "event": NO_EVENT,
+            }
+        return self.serialize_log_record(dict(members))
 
     def serialize_log_record(self, log_data: dict[str, Any]) -> str:
-        """Strict JSON: no NaN, and a second, poorer line rather than none."""
+        """Strict JSON: no NaN, and every character beyond ASCII escaped."""
         return str(self.json_serializer(log_data, allow_nan=False, ensure_ascii=True))
 
 
@@ -193,16 +201,15 @@ def level_name(number: int) -> str:
 def _given_fields(record: logging.LogRecord) -> dict[object, object]:
     """What the caller gave beside the message: `fields`, plain `extra=` members, a dict as message."""
     given: dict[object, object] = {
-        name: value for name, value in vars(record).items() if name not in _RECORD_ATTRIBUTES
+        name: value for name, value in vars(record).items() if name not in _NO_FIELDS
     }
-    for name in ("event", "request_id", "ip"):
-        if name in vars(record):
-            given[name] = vars(record)[name]
-    for more in (vars(record).get("fields"), record.msg):
-        if type(more) is dict:
-            given.update(more)
-        elif more is not None and more is not record.msg:
-            given["fields"] = more
+    fields = vars(record).get("fields")
+    if type(fields) is dict:
+        given.update(fields)
+    elif fields is not None:
+        given["fields"] = fields
+    if type(record.msg) is dict:
+        given.update(record.msg)
     return given
 
 

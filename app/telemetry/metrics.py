@@ -1,13 +1,12 @@
 """The metrics of this release, all of them; labels come from closed sets, never from what a client sends.
 
-`initialise` once in each process, `instrument` the app after all other middleware was added, `render` for /metrics.
+`initialise` once in each process, `instrument` the app after all other middleware, `render` for /metrics.
 """
 
 import os
 import platform
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import partial
-from typing import Any
 
 from fastapi import FastAPI
 from fastapi.routing import iter_route_contexts
@@ -26,7 +25,7 @@ from prometheus_fastapi_instrumentator.routing import get_route_name
 from starlette.requests import Request
 from starlette.types import ASGIApp
 
-from app.telemetry.multiprocess import WorkersCollector, live_pids
+from app.telemetry.multiprocess import WorkersCollector, server_pids
 from app.telemetry.processes import ProcessesCollector
 
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
@@ -40,7 +39,7 @@ POOL_STATES = ("in_use", "idle")
 REGISTRY = CollectorRegistry()
 IS_MULTIPROCESS = values.ValueClass is not values.MutexValue
 
-disable_created_metrics()
+disable_created_metrics()  # type: ignore[no-untyped-call]  # the library has no annotation here
 
 http_requests = Counter(
     "http_requests_total",
@@ -125,7 +124,6 @@ def initialise(
     codes: Iterable[str] = (),
     policies: Iterable[str] = (),
     operations: Iterable[str] = (),
-    events: Iterable[str] = (),
 ) -> None:
     """Start every series of the closed label sets at 0, so that a first occurrence is seen as an increase."""
     build_info.labels(version, platform.python_version()).set(1)
@@ -133,7 +131,6 @@ def initialise(
         (validations, codes),
         (rate_limit_exceeded, policies),
         (db_query_duration, operations),
-        (security_events, events),
         (db_pool_connections, POOL_STATES),
     ):
         for label_value in label_values:
@@ -143,9 +140,9 @@ def initialise(
 def instrument(app: FastAPI) -> None:
     """Count and time every request of the app, also those that inner middleware answers.
 
-    Call it last: the middleware added last is the outermost. Routes added after the first request count as `none`.
+    Call it last: what is added last is the outermost. Routes added after the first request count as `none`.
     """
-    app.add_middleware(RequestMetrics, instrumentations=[_Recorder(app)])
+    app.add_middleware(RequestMetrics, recorder=_Recorder(app))
 
 
 def render(accept: str | None) -> tuple[bytes, str]:
@@ -155,23 +152,23 @@ def render(accept: str | None) -> tuple[bytes, str]:
         folder = os.environ["PROMETHEUS_MULTIPROC_DIR"]
         registry = CollectorRegistry()
         registry.register(WorkersCollector(folder))
-        registry.register(ProcessesCollector(partial(live_pids, folder)))
+        registry.register(ProcessesCollector(partial(server_pids, folder)))
     encode, content_type = choose_encoder(accept or "")
     return encode(registry), content_type
 
 
 class RequestMetrics(PrometheusInstrumentatorMiddleware):
-    """The instrumentator without its second routing of each request: the router has left the endpoint in the scope."""
+    """The instrumentator without its second routing of each request: the router leaves the endpoint."""
 
-    def __init__(self, app: ASGIApp, **options: Any) -> None:
-        super().__init__(app, should_group_status_codes=False, registry=REGISTRY, **options)
+    def __init__(self, app: ASGIApp, recorder: Callable[[Info], None]) -> None:
+        super().__init__(app, should_group_status_codes=False, registry=REGISTRY, instrumentations=[recorder])
 
     def _get_handler(self, request: Request) -> tuple[str, bool]:
         return "", True
 
 
 class _Recorder:
-    """Records each request; keeps the routes' names and the children of its metrics, so that a request looks up only."""
+    """Records each request; keeps the routes' names and its metrics' children, so that it only looks up."""
 
     def __init__(self, app: FastAPI) -> None:
         self._app = app

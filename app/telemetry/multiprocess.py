@@ -1,8 +1,9 @@
-"""Counters of several workers: one folder of memory-mapped files, a pair for each worker, dead workers folded in.
+"""Counters of several workers: one folder of memory-mapped files, a few for each worker, dead ones folded in.
 
-The supervisor calls `prepare_multiprocess_dir` and puts the folder into PROMETHEUS_MULTIPROC_DIR before it spawns
-workers (prometheus_client looks at that variable when it is imported). Each worker calls `fold_dead_workers` when it
-starts. A scrape takes the folder's lock shared, folding takes it exclusive: nothing is counted twice or missed.
+The supervisor calls `prepare_multiprocess_dir` and puts the folder into PROMETHEUS_MULTIPROC_DIR before it
+spawns workers (prometheus_client looks at that variable when it is imported). Each worker calls
+`fold_dead_workers` when it starts. A scrape takes the folder's lock shared, folding takes it exclusive:
+nothing is counted twice or missed. The library has no annotations here, hence the ignores.
 """
 
 import fcntl
@@ -38,7 +39,7 @@ def prepare_multiprocess_dir(path: str | Path) -> None:
 
 
 def fold_dead_workers(path: str | Path) -> None:
-    """Add what dead workers counted to one common file and forget their gauges; killed midway, it is done again."""
+    """Add what dead workers counted to one common file and forget their gauges; safe to be killed midway."""
     folder = Path(path)
     with _locked(folder, fcntl.LOCK_EX):
         _finish_interrupted_fold(folder)
@@ -54,15 +55,15 @@ def fold_dead_workers(path: str | Path) -> None:
             _finish_interrupted_fold(folder)
 
 
-def live_pids(path: str | Path) -> list[int]:
-    """The processes of this server: the supervisor and the workers that are alive."""
+def server_pids(path: str | Path) -> list[int]:
+    """The processes of this server: the supervisor, and its workers until it has collected them."""
     folder = Path(path)
     pids = {_pid_of(file) for file in _value_files(folder)} - {_FOLDED_PID}
     try:
         pids.add(int((folder / _SUPERVISOR).read_text()))
     except (OSError, ValueError):
         pids.add(os.getpid())
-    return sorted(pid for pid in pids if _is_alive(pid))
+    return sorted(pid for pid in pids if psutil.pid_exists(pid))
 
 
 class WorkersCollector(Collector):
@@ -86,13 +87,13 @@ class WorkersCollector(Collector):
             for file in _value_files(self._folder)
             if file.stat().st_size > 0 and not (file.name.startswith("gauge_") and not _is_alive(_pid_of(file)))
         ]
-        merged: Iterable[Metric] = MultiProcessCollector.merge(files, accumulate=True)
+        merged: Iterable[Metric] = MultiProcessCollector.merge(files, accumulate=True)  # type: ignore[no-untyped-call]
         return list(merged)
 
 
 @contextmanager
 def _locked(folder: Path, mode: int) -> Iterator[bool]:
-    """Hold the folder's lock; says whether no interrupted fold waits to be finished. TimeoutError after 2 s."""
+    """Hold the folder's lock; says whether no interrupted fold is left over. TimeoutError after 2 s."""
     deadline = time.monotonic() + _LOCK_SECONDS
     with (folder / _LOCK).open("a") as lock:
         while True:
@@ -111,15 +112,16 @@ def _write_sums(folder: Path, kind: str, names: Iterable[str]) -> None:
     sums: dict[str, float] = {}
     for file in [_common(folder, kind), *(folder / name for name in names)]:
         if file.exists() and file.stat().st_size > 0:
-            for key, value, _, _ in MmapedDict.read_all_values_from_file(str(file)):
+            entries = MmapedDict.read_all_values_from_file(str(file))  # type: ignore[no-untyped-call]
+            for key, value, _, _ in entries:
                 sums[key] = sums.get(key, 0.0) + value
 
     fresh = _fresh(folder, kind)
     fresh.unlink(missing_ok=True)
-    values = MmapedDict(str(fresh))
+    values = MmapedDict(str(fresh))  # type: ignore[no-untyped-call]
     for key, value in sums.items():
-        values.write_value(key, value, 0.0)
-    values.close()
+        values.write_value(key, value, 0.0)  # type: ignore[no-untyped-call]
+    values.close()  # type: ignore[no-untyped-call]
 
 
 def _write_journal(folder: Path, folded: list[str]) -> None:
