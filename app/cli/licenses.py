@@ -32,7 +32,7 @@ Moment = Annotated[
 
 
 @app.command("issue")
-def issue(  # noqa: PLR0913 - one option for every term
+def issue(
     organization_id: Annotated[UUID, typer.Option(help="Who gets the license.")],
     tier: Annotated[str | None, typer.Option(help="TRIAL, STARTER, PROFESSIONAL, ENTERPRISE, UNLIMITED.")] = None,
     plan_id: Annotated[UUID | None, typer.Option(help="A plan instead of a tier.")] = None,

@@ -89,6 +89,7 @@ def _make_engine(url: str, pool_size: int) -> AsyncEngine:
         pool_timeout=CHECKOUT_SECONDS,
         pool_pre_ping=True,
         pool_use_lifo=True,
+        hide_parameters=True,
     )
     _time_queries(engine)
     return engine

@@ -200,9 +200,7 @@ def level_name(number: int) -> str:
 
 def _given_fields(record: logging.LogRecord) -> dict[object, object]:
     """What the caller gave beside the message: `fields`, plain `extra=` members, a dict as message."""
-    given: dict[object, object] = {
-        name: value for name, value in vars(record).items() if name not in _NO_FIELDS
-    }
+    given: dict[object, object] = {name: value for name, value in vars(record).items() if name not in _NO_FIELDS}
     fields = vars(record).get("fields")
     if type(fields) is dict:
         given.update(fields)

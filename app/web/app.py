@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
@@ -16,6 +17,7 @@ from app.domain.licenses import ValidationCode
 from app.runtime import Clock, Runtime, database_url, open_runtime, utc_now
 from app.settings import RateLimitPolicy, Settings
 from app.telemetry import metrics, security_log
+from app.telemetry.multiprocess import fold_dead_workers
 from app.telemetry.security_log import SecurityEvent
 from app.web import probes, problems
 from app.web.api import api_keys, authentication, licenses, machines, organizations, plans, products, validation
@@ -59,12 +61,14 @@ def _add_middleware(app: FastAPI, settings: Settings) -> None:
             allow_headers=["Authorization", "Content-Type", "Idempotency-Key", "X-API-Key", "X-Request-ID"],
             expose_headers=["Location", "X-Request-ID", "Retry-After"],
         )
-    metrics.instrument(app)
     app.add_middleware(RequestContext, trusted_proxies=settings.trusted_proxies)
+    metrics.instrument(app)
 
 
 @asynccontextmanager
 async def _lifespan(app: FastAPI, settings: Settings, clock: Clock) -> AsyncIterator[None]:
+    if metrics.IS_MULTIPROCESS:
+        fold_dead_workers(os.environ["PROMETHEUS_MULTIPROC_DIR"])
     metrics.initialise(
         version=__version__,
         codes=list(ValidationCode),

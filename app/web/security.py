@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from typing import Annotated
 
 from fastapi import Depends, Request
@@ -47,27 +46,28 @@ async def _caller(request: Request, runtime: Runtime, origin: RequestOrigin) -> 
 Caller = Annotated[Principal, Depends(_caller)]
 
 
-def require(permission: Permission) -> Callable[[Principal], Awaitable[Principal]]:
+class Require:
     """The dependency that lets only callers with the permission in."""
 
-    async def permitted(caller: Caller) -> Principal:
-        caller.require(permission)
+    def __init__(self, permission: Permission) -> None:
+        self.permission = permission
+
+    async def __call__(self, caller: Caller) -> Principal:
+        """The caller; raises Denied."""
+        caller.require(self.permission)
         return caller
 
-    permitted.permission = permission  # type: ignore[attr-defined] - read by the house test of routes
-    return permitted
 
-
-CanReadLicenses = Annotated[Principal, Depends(require(Permission.LICENSES_READ))]
-CanWriteLicenses = Annotated[Principal, Depends(require(Permission.LICENSES_WRITE))]
-CanReadOrganizations = Annotated[Principal, Depends(require(Permission.ORGANIZATIONS_READ))]
-CanWriteOrganizations = Annotated[Principal, Depends(require(Permission.ORGANIZATIONS_WRITE))]
-CanReadProducts = Annotated[Principal, Depends(require(Permission.PRODUCTS_READ))]
-CanWriteProducts = Annotated[Principal, Depends(require(Permission.PRODUCTS_WRITE))]
-CanReadPlans = Annotated[Principal, Depends(require(Permission.PLANS_READ))]
-CanWritePlans = Annotated[Principal, Depends(require(Permission.PLANS_WRITE))]
-CanReadApiKeys = Annotated[Principal, Depends(require(Permission.API_KEYS_READ))]
-CanWriteApiKeys = Annotated[Principal, Depends(require(Permission.API_KEYS_WRITE))]
+CanReadLicenses = Annotated[Principal, Depends(Require(Permission.LICENSES_READ))]
+CanWriteLicenses = Annotated[Principal, Depends(Require(Permission.LICENSES_WRITE))]
+CanReadOrganizations = Annotated[Principal, Depends(Require(Permission.ORGANIZATIONS_READ))]
+CanWriteOrganizations = Annotated[Principal, Depends(Require(Permission.ORGANIZATIONS_WRITE))]
+CanReadProducts = Annotated[Principal, Depends(Require(Permission.PRODUCTS_READ))]
+CanWriteProducts = Annotated[Principal, Depends(Require(Permission.PRODUCTS_WRITE))]
+CanReadPlans = Annotated[Principal, Depends(Require(Permission.PLANS_READ))]
+CanWritePlans = Annotated[Principal, Depends(Require(Permission.PLANS_WRITE))]
+CanReadApiKeys = Annotated[Principal, Depends(Require(Permission.API_KEYS_READ))]
+CanWriteApiKeys = Annotated[Principal, Depends(Require(Permission.API_KEYS_WRITE))]
 
 
 def _credential(request: Request) -> str | None:

@@ -10,6 +10,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import yaml
+from typer.main import get_command
+
+from app.cli.main import app as cli
+from app.settings import SECRET_NAMES, SETTING_NAMES
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -23,23 +27,12 @@ class Instruction(NamedTuple):
 
 def sub_commands() -> set[str]:
     """The sub-commands of `license-server`."""
-    return {"serve", "migrate", "healthcheck", "generate-key"}
+    return set(get_command(cli).commands)  # type: ignore[attr-defined] # the root command is a group
 
 
 def setting_names() -> set[str]:
     """The names under which the server reads its settings, `*_FILE` of the secrets included."""
-    names = {
-        "HOST",
-        "PORT",
-        "DATA_DIR",
-        "ADMIN_EMAIL",
-        "LOG_LEVEL",
-        "TRUSTED_PROXIES",
-        "DRAIN_SECONDS",
-        "BACKUP_DIR",
-    }
-    secrets = {"ADMIN_PASSWORD", "DATABASE_URL", "ENCRYPTION_KEY", "METRICS_TOKEN"}
-    return names | secrets | {f"{name}_FILE" for name in secrets}
+    return {*SETTING_NAMES, *(f"{name}_FILE" for name in SECRET_NAMES)}
 
 
 @cache

@@ -8,11 +8,11 @@ import re
 import shutil
 import subprocess
 import sys
-import tomllib
 from pathlib import Path
 
 import pytest
 
+from app import __version__
 from tests.house.container_files import (
     ROOT,
     copied_from_context,
@@ -105,11 +105,10 @@ def test_the_build_tools_named_in_the_dockerfile_are_locked() -> None:
 
 
 def test_the_version_on_the_label_is_the_version_of_the_project() -> None:
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     compose_image = services()["license-server"]["image"]
 
-    assert f"VERSION={project['version']}" in [rest for word, rest in final_stage() if word == "ARG"]
-    assert compose_image == f"itechsmart-license-server:{project['version']}"
+    assert f"VERSION={__version__}" in [rest for word, rest in final_stage() if word == "ARG"]
+    assert compose_image == f"itechsmart-license-server:{__version__}"
 
 
 def test_everything_the_dockerfile_copies_is_in_the_build_context() -> None:

@@ -85,8 +85,7 @@ def test_last_field_of_the_line_is_the_client(search: str, counted: list[str]) -
 @given(hostile=st.lists(st.text(max_size=50), min_size=20, max_size=20))
 def test_hostile_text_neither_adds_requests_nor_moves_the_client(hostile: list[str]) -> None:
     text = "".join(
-        security("authn_login_fail", LOGIN_FAILED, "192.0.2.4", user_agent=f"{agent} HTTP")
-        for agent in hostile
+        security("authn_login_fail", LOGIN_FAILED, "192.0.2.4", user_agent=f"{agent} HTTP") for agent in hostile
     )
 
     assert shell('grep -c "HTTP"', text) == ["0"]

@@ -49,8 +49,7 @@ SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.binary() 
 HOSTILE_VALUE = st.recursive(
     SCALARS | HOSTILE_TEXT,
     lambda inner: (
-        st.lists(inner, max_size=4)
-        | st.dictionaries(HOSTILE_TEXT | st.integers() | st.none(), inner, max_size=4)
+        st.lists(inner, max_size=4) | st.dictionaries(HOSTILE_TEXT | st.integers() | st.none(), inner, max_size=4)
     ),
     max_leaves=12,
 )

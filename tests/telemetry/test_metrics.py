@@ -87,9 +87,7 @@ def requests(method: str, handler: str, status: str) -> float:
 def series() -> set[tuple[str, frozenset[tuple[str, str]]]]:
     """All series there are."""
     return {
-        (sample.name, frozenset(sample.labels.items()))
-        for metric in REGISTRY.collect()
-        for sample in metric.samples
+        (sample.name, frozenset(sample.labels.items())) for metric in REGISTRY.collect() for sample in metric.samples
     }
 
 
@@ -168,9 +166,7 @@ async def test_random_paths_and_methods_add_no_series(client: httpx.AsyncClient)
     for number in range(10_000):
         word = "".join(dice.choices(string.ascii_letters + string.digits + "{}%", k=12)).replace("%", "%25")
         method = "GET" if number % 2 else f"X{dice.randrange(10**6)}"
-        path = dice.choice(
-            ["/{}", "/api/licenses/{}", "/api/licenses/{}/machines/x", "/api/licenses/{}/machines/x/"]
-        )
+        path = dice.choice(["/{}", "/api/licenses/{}", "/api/licenses/{}/machines/x", "/api/licenses/{}/machines/x/"])
         await client.request(method, path.replace("{}", word))
 
     assert series() == before

@@ -58,9 +58,7 @@ class Worker:
         """The samples of all workers by name; labels other than the code and the bucket are left out."""
         families = text_string_to_metric_families(self._order("scrape"))
         return {
-            sample.name + sample.labels.get("le", ""): sample.value
-            for family in families
-            for sample in family.samples
+            sample.name + sample.labels.get("le", ""): sample.value for family in families for sample in family.samples
         }
 
     def kill(self, *, and_collect: bool = True) -> None:

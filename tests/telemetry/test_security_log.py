@@ -73,10 +73,7 @@ def test_refusal_of_a_rate_limit_is_counted_by_policy(stream: io.StringIO) -> No
 
 def test_every_event_starts_at_zero() -> None:
     names = {
-        sample.labels["event"]
-        for metric in REGISTRY.collect()
-        for sample in metric.samples
-        if "event" in sample.labels
+        sample.labels["event"] for metric in REGISTRY.collect() for sample in metric.samples if "event" in sample.labels
     }
 
     assert names == set(SecurityEvent)

@@ -12,7 +12,7 @@ from time import perf_counter
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.runtime import Runtime
-from app.telemetry.logging import log, request_id_var
+from app.telemetry.logging import access_logger, log, request_id_var
 from app.web import client_address, problems
 from app.web.client_address import Network
 
@@ -31,7 +31,7 @@ _HEADERS_OF_EVERY_ANSWER = [
     (b"cache-control", b"no-store"),
 ]
 
-logger = logging.getLogger("app.access")
+logger = logging.getLogger(__name__)
 
 
 class RequestContext:
@@ -108,7 +108,7 @@ def _write_line(scope: Scope, status: int | None, seconds: float, ip: str | None
     """One line a request; `HTTP`, and the status in words for refusals, are what the guide's searches find."""
     path: str = scope["path"][:MAX_LOGGED_PATH]
     level = logging.DEBUG if path in QUIET_PATHS else logging.INFO
-    if not logger.isEnabledFor(level):
+    if not access_logger.isEnabledFor(level):
         return
     fields = {"event": "request", **scope.get(SCOPE_FIELDS, {})}
     if status is not None and status >= HTTPStatus.BAD_REQUEST:
@@ -117,7 +117,7 @@ def _write_line(scope: Scope, status: int | None, seconds: float, ip: str | None
         fields["trace_id"] = trace_id
     message = f"{scope['method']} {path} HTTP/{scope['http_version']} {status or 'aborted'}"
     log(
-        logger,
+        access_logger,
         level,
         message,
         method=scope["method"],
