@@ -60,7 +60,7 @@ class Coalescer(Generic[Question, Answer]):
             await self._arrival.wait()
             batch = self._next_batch()
             if batch:
-                await self._answer(batch, trip)
+                await self._serve(batch, trip)
 
     def close(self) -> None:
         """Take no more questions and tell all who wait."""
@@ -75,49 +75,59 @@ class Coalescer(Generic[Question, Answer]):
                 batch.append(asker)
         if not self._line:
             self._arrival.clear()
-        self._observe_line(len(self._line))
         return batch
 
-    async def _answer(
-        self,
-        batch: list[Asker[Question, Answer]],
-        trip: Trip[Question, Answer],
-    ) -> None:
+    async def _serve(self, batch: list[Asker[Question, Answer]], trip: Trip[Question, Answer]) -> None:
+        """Whatever happens on the way, nobody of the batch is left waiting and the line goes on."""
         try:
-            answers = await trip([question for question, _ in batch])
+            self._observe_line(len(self._line))
+            await _answer(batch, trip)
         except Outage as outage:
             _refuse(batch, outage)
             self._tell_all(outage)
-        except asyncio.CancelledError:
+        except Exception as error:
+            _refuse(batch, error)
+        except BaseException:
             _refuse(batch, LineClosed())
             raise
-        except Exception as error:
-            if len(batch) == 1:
-                _refuse(batch, error)
-            else:
-                await self._answer_one_by_one(batch, trip)
-        else:
-            for (_, future), answer in zip(batch, answers, strict=True):
-                if not future.done():
-                    future.set_result(answer)
-
-    async def _answer_one_by_one(
-        self,
-        batch: list[Asker[Question, Answer]],
-        trip: Trip[Question, Answer],
-    ) -> None:
-        for position, asker in enumerate(batch):
-            try:
-                await self._answer([asker], trip)
-            except asyncio.CancelledError:
-                _refuse(batch[position:], LineClosed())
-                raise
 
     def _tell_all(self, error: Exception) -> None:
         waiting = list(self._line)
         self._line.clear()
         self._arrival.clear()
         _refuse(waiting, error)
+
+
+async def _answer(batch: list[Asker[Question, Answer]], trip: Trip[Question, Answer]) -> None:
+    try:
+        await _share_trip(batch, trip)
+    except Outage:
+        raise
+    except Exception:
+        if len(batch) == 1:
+            raise
+        await _answer_one_by_one(batch, trip)
+
+
+async def _answer_one_by_one(batch: list[Asker[Question, Answer]], trip: Trip[Question, Answer]) -> None:
+    for asker in batch:
+        if asker[1].done():
+            continue
+        try:
+            await _share_trip([asker], trip)
+        except Outage:
+            raise
+        except Exception as error:
+            _refuse([asker], error)
+
+
+async def _share_trip(batch: list[Asker[Question, Answer]], trip: Trip[Question, Answer]) -> None:
+    answers = await trip([question for question, _ in batch])
+    if len(answers) != len(batch):
+        raise RuntimeError(f"the trip brought {len(answers)} answers to {len(batch)} questions")
+    for (_, future), answer in zip(batch, answers, strict=True):
+        if not future.done():
+            future.set_result(answer)
 
 
 def _refuse(askers: Sequence[Asker[Question, Answer]], error: Exception) -> None:
