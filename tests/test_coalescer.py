@@ -338,7 +338,8 @@ async def _play(steps: list[str], servers: int, max_batch: int) -> None:
         on_the_way.append((list(questions), future))
         return await future
 
-    line, tasks = make_line(max_batch=max_batch), []
+    line = make_line(max_batch=max_batch)
+    tasks: list[asyncio.Task[str]] = []
     async with served(line, *[trip] * servers):
         for step in steps:
             if step == "ask":

@@ -25,9 +25,11 @@ def canonical_license_key(typed: str) -> str:
 
     A key of any other shape (an imported one) is only freed of surrounding white space.
     """
-    bare = typed.translate(_SEPARATORS).upper()
-    if len(bare) != GROUPS * GROUP_LENGTH or not _CHARACTERS.issuperset(bare):
-        return typed.strip()
+    stripped = typed.strip()
+    bare = stripped.translate(_SEPARATORS).upper()
+    is_ours = stripped.isascii() and len(bare) == GROUPS * GROUP_LENGTH and _CHARACTERS.issuperset(bare)
+    if not is_ours:
+        return stripped
     return "-".join(bare[start : start + GROUP_LENGTH] for start in range(0, len(bare), GROUP_LENGTH))
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
@@ -30,8 +29,11 @@ class PageRequest:
             return None
         try:
             padded = self.cursor + "=" * (-len(self.cursor) % 4)
-            return parse(base64.b64decode(padded, altchars=b"-_", validate=True).decode())
-        except (ValueError, binascii.Error, UnicodeDecodeError) as error:
+            text = base64.b64decode(padded, altchars=b"-_", validate=True).decode()
+            if "\0" in text:
+                raise ValueError("no position holds a NUL, and the database takes none")
+            return parse(text)
+        except ValueError as error:
             raise InvalidCursor from error
 
 

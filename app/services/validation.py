@@ -55,8 +55,11 @@ async def list_page(tx: Session, caller: Principal, license_id: UUID, page: Page
 
 
 def _parse_position(text: str) -> tuple[datetime, UUID]:
-    occurred_at, _, event_id = text.partition(" ")
-    return datetime.fromisoformat(occurred_at), UUID(event_id)
+    moment, _, event_id = text.partition(" ")
+    occurred_at = datetime.fromisoformat(moment)
+    if occurred_at.tzinfo is None:
+        raise ValueError("a moment without its zone")
+    return occurred_at, UUID(event_id)
 
 
 async def _activate(tx: Session, question: ValidationQuestion, verdict: Verdict, now: datetime) -> None:

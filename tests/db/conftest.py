@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from app.db.embedded import acquire
+from tests.db.stoppable import Stoppable
 
 
 @pytest.fixture
@@ -25,3 +26,11 @@ def data_dir(private_folder: Path) -> Iterator[Path]:
     yield folder
     if (folder / "postgres" / "postmaster.pid").exists():
         acquire(folder).release()
+
+
+@pytest.fixture
+def stoppable(data_dir: Path) -> Iterator[Stoppable]:
+    """A PostgreSQL of the test's own, to be frozen, stopped and started."""
+    server = Stoppable(data_dir)
+    yield server
+    server.stop()
