@@ -23,6 +23,7 @@ class Deadline:
         task = asyncio.current_task()
         assert task is not None, "a deadline needs a task"
         self._task = task
+        self._cancelled_before = task.cancelling()
         self._loop = asyncio.get_running_loop()
         self._timer = self._loop.call_later(self._seconds, self._cancel)
         return self
@@ -39,5 +40,5 @@ class Deadline:
         others = self._task.cancelling()
         for _ in range(self._cancellations):
             others = self._task.uncancel()
-        if self._cancellations and error is not None and others == 0:
+        if self._cancellations and error is not None and others <= self._cancelled_before:
             raise TimeoutError(f"not done within {self._seconds} s") from error

@@ -66,7 +66,7 @@ def test_case_separators_and_surrounding_space_do_not_matter(
         "OOOO-IIII-0000-1111-ABCD",
         "aaaa_bbbb_cccc_dddd_eeee",
         "ßßßßßßßßßß",
-        "ſſſſ-ſſſſ-ſſſſ-ſſſſ-ſſſſ",
+        "\u017f" * 20,
         "",
     ],
 )
@@ -82,14 +82,11 @@ def test_making_canonical_twice_changes_nothing(typed: str) -> None:
     once = canonical_license_key(typed)
 
     assert canonical_license_key(once) == once
-    assert once == typed.strip() or (
-        len(once) == 24 and once.replace("-", "") == typed.translate(WITHOUT_SPACE).upper()
-    )
+    assert once == typed.strip() or (len(once) == 24 and _bare(once) == _bare(typed).upper())
 
 
-WITHOUT_SPACE = {
-    ord(character): None for character in map(chr, range(0x3001)) if character.isspace() or character == "-"
-}
+def _bare(text: str) -> str:
+    return "".join(character for character in text if character != "-" and not character.isspace())
 
 
 def test_the_hash_is_sha_256_of_the_canonical_license_key() -> None:

@@ -246,6 +246,6 @@ def test_more_products_than_the_limit_are_refused_with_both_numbers() -> None:
 
 
 def test_a_fingerprint_is_hashed_with_sha_256() -> None:
-    assert hash_fingerprint("machine-1") == bytes.fromhex(
-        "f7a7266df8b420793d51b92561955db28792ce00570593d47d44d954189b3685"
-    )
+    expected = bytes.fromhex("f7a7266df8b420793d51b92561955db28792ce00570593d47d44d954189b3685")
+
+    assert hash_fingerprint("machine-1") == expected
