@@ -16,6 +16,7 @@ from app.db.errors import translated
 from app.telemetry import metrics
 
 CHECKOUT_SECONDS = 1.5
+POOL_SECONDS = 1.2  # less than CHECKOUT_SECONDS, so that a full pool is told (and counted) as one
 TRANSACTION_SECONDS = 10.0
 APPLICATION_NAME = "license-server"
 OPERATIONS = frozenset({"select", "insert", "update", "delete"})
@@ -58,8 +59,8 @@ class Database:
     async def transaction(self) -> AsyncIterator[AsyncSession]:
         """A session in a transaction that is committed at the end, or rolled back when the block raises.
 
-        Raises DatabaseUnavailable when no connection is to be had in 1.5 s or the block takes more than 10 s, and the
-        DomainError of a broken constraint.
+        Raises DatabaseUnavailable when the pool is full for 1.2 s, the database does not answer in 1.5 s or the block
+        takes more than 10 s, and the DomainError of a broken constraint.
         """
         with translated():
             async with Deadline(TRANSACTION_SECONDS), self._sessions() as session:
@@ -86,7 +87,7 @@ def _make_engine(url: str, pool_size: int) -> AsyncEngine:
         async_creator=lambda: connect(url),
         pool_size=pool_size,
         max_overflow=0,
-        pool_timeout=CHECKOUT_SECONDS,
+        pool_timeout=POOL_SECONDS,
         pool_pre_ping=True,
         pool_use_lifo=True,
         hide_parameters=True,
