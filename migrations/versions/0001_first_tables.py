@@ -14,6 +14,30 @@ depends_on = None
 GIB = 1024**3
 TIB = 1024**4
 
+TIERS = (
+    ("TRIAL", 5, 3, 1_000, 10 * GIB, 30, "demo_watermark"),
+    ("STARTER", 25, 5, 10_000, 100 * GIB, None, "email_support"),
+    ("PROFESSIONAL", 100, 15, 50_000, 500 * GIB, None, "priority_support custom_branding"),
+    (
+        "ENTERPRISE",
+        1_000,
+        None,
+        1_000_000,
+        2 * TIB,
+        None,
+        "dedicated_support custom_branding sla audit_logs",
+    ),
+    (
+        "UNLIMITED",
+        None,
+        None,
+        None,
+        10 * TIB,
+        None,
+        "white_label custom_integrations dedicated_support sla audit_logs custom_development",
+    ),
+)
+
 
 def upgrade() -> None:
     op.create_table(
@@ -81,7 +105,9 @@ def upgrade() -> None:
         sa.Column("machine_binding", sa.Text(), server_default="AUTOMATIC", nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
         sa.Column("updated_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
-        sa.CheckConstraint("machine_binding IN ('AUTOMATIC', 'EXPLICIT', 'NONE')", name="ck_plans_machine_binding"),
+        sa.CheckConstraint(
+            "machine_binding IN ('AUTOMATIC', 'EXPLICIT', 'NONE')", name=op.f("ck_plans_machine_binding")
+        ),
         sa.PrimaryKeyConstraint("id", name="pk_plans"),
         sa.UniqueConstraint("name", name="uq_plans_name"),
     )
@@ -110,7 +136,7 @@ def upgrade() -> None:
             "code IN ('NOT_FOUND', 'ORGANIZATION_SUSPENDED', 'REVOKED', 'SUSPENDED', 'NOT_STARTED', "
             "'TRIAL_EXPIRED', 'EXPIRED', 'PRODUCT_SCOPE_MISMATCH', 'ENTITLEMENTS_MISSING', "
             "'FINGERPRINT_SCOPE_REQUIRED', 'NO_MACHINE', 'TOO_MANY_MACHINES', 'VALID')",
-            name="ck_validation_events_code",
+            name=op.f("ck_validation_events_code"),
         ),
         postgresql_partition_by="RANGE (occurred_at)",
     )
@@ -165,8 +191,10 @@ def upgrade() -> None:
         sa.Column("trial_ends_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("created_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
         sa.Column("updated_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
-        sa.CheckConstraint("machine_binding IN ('AUTOMATIC', 'EXPLICIT', 'NONE')", name="ck_licenses_machine_binding"),
-        sa.CheckConstraint("status IN ('ACTIVE', 'SUSPENDED', 'REVOKED')", name="ck_licenses_status"),
+        sa.CheckConstraint(
+            "machine_binding IN ('AUTOMATIC', 'EXPLICIT', 'NONE')", name=op.f("ck_licenses_machine_binding")
+        ),
+        sa.CheckConstraint("status IN ('ACTIVE', 'SUSPENDED', 'REVOKED')", name=op.f("ck_licenses_status")),
         sa.ForeignKeyConstraint(
             ["organization_id"], ["organizations.id"], name="fk_licenses_organization_id_organizations"
         ),
@@ -188,10 +216,10 @@ def upgrade() -> None:
         sa.Column("created_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
         sa.Column("updated_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
         sa.CheckConstraint(
-            "(role = 'OPERATOR') = (organization_id IS NULL)", name="ck_users_operator_has_no_organization"
+            "(role = 'OPERATOR') = (organization_id IS NULL)", name=op.f("ck_users_operator_has_no_organization")
         ),
-        sa.CheckConstraint("role IN ('OPERATOR', 'ADMIN', 'MEMBER', 'VIEWER')", name="ck_users_role"),
-        sa.CheckConstraint("email = lower(email)", name="ck_users_email_is_lower_case"),
+        sa.CheckConstraint("role IN ('OPERATOR', 'ADMIN', 'MEMBER', 'VIEWER')", name=op.f("ck_users_role")),
+        sa.CheckConstraint("email = lower(email)", name=op.f("ck_users_email_is_lower_case")),
         sa.ForeignKeyConstraint(
             ["organization_id"], ["organizations.id"], name="fk_users_organization_id_organizations"
         ),
@@ -235,29 +263,6 @@ def add_tiers() -> None:
         *(sa.column(name) for name in ("max_api_calls_per_day", "max_storage_bytes", "trial_days")),
         sa.column("features", postgresql.JSONB()),
     )
-    tiers = (
-        ("TRIAL", 5, 3, 1_000, 10 * GIB, 30, "demo_watermark"),
-        ("STARTER", 25, 5, 10_000, 100 * GIB, None, "email_support"),
-        ("PROFESSIONAL", 100, 15, 50_000, 500 * GIB, None, "priority_support custom_branding"),
-        (
-            "ENTERPRISE",
-            1_000,
-            None,
-            1_000_000,
-            2 * TIB,
-            None,
-            "dedicated_support custom_branding sla audit_logs",
-        ),
-        (
-            "UNLIMITED",
-            None,
-            None,
-            None,
-            10 * TIB,
-            None,
-            "white_label custom_integrations dedicated_support sla audit_logs custom_development",
-        ),
-    )
     op.bulk_insert(
         plans,
         [
@@ -281,7 +286,7 @@ def add_tiers() -> None:
                 storage,
                 trial_days,
                 features,
-            ) in enumerate(tiers, 1)
+            ) in enumerate(TIERS, 1)
         ],
     )
 
