@@ -1,0 +1,95 @@
+"""Tenants stay apart: a query over their tables is told whose rows are meant, or who looked before."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+from app.db.models import Model
+
+QUERIES = Path(__file__).resolve().parents[2] / "app" / "db" / "queries"
+
+PROMISE = "the license was looked up for the caller before"
+"""What the first sentence of a file of queries says when its `license_id` proves the tenant."""
+
+IS_THE_TENANT = {"organizations.py": "the organization is the tenant itself"}
+NO_TENANT_YET = {
+    "find_usable_api_key": "a credential tells who is calling",
+    "find_session": "a credential tells who is calling",
+    "find_user_by_email": "somebody wants to sign in",
+    "revoke_session": "the id comes from the caller's own credential",
+    "revoke_sessions_of": "the user was looked up before",
+    "has_operator": "operators belong to no organization",
+    "lock_license_key": "whoever knows a license key may ask about it",
+    "find_facts": "whoever knows a license key may ask about it",
+    "append_events": "the answer belongs to whoever asked",
+    "lock_idempotency_key": "`caller` is part of the key",
+}
+INSTALLATION_TABLES = {"Plan", "Product"}
+
+
+def tenant_models() -> set[str]:
+    """The models whose rows belong to an organization, themselves or through what they refer to."""
+    return {mapper.class_.__name__ for mapper in Model.registry.mappers} - INSTALLATION_TABLES
+
+
+def queries(source: str) -> Iterator[ast.AsyncFunctionDef]:
+    for node in ast.parse(source).body:
+        if isinstance(node, ast.AsyncFunctionDef) and not node.name.startswith("_"):
+            yield node
+
+
+def uses_tenant_tables(source: str) -> bool:
+    names = {node.id for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Name)}
+    return bool(names & tenant_models()) or "read_sql" in source
+
+
+def careless_queries(file: str, source: str) -> list[str]:
+    """Queries over tenants' tables that neither take the organization nor say why they need not."""
+    if not uses_tenant_tables(source) or file in IS_THE_TENANT:
+        return []
+    has_promise = PROMISE in (ast.get_docstring(ast.parse(source)) or "")
+    careless = []
+    for query in queries(source):
+        arguments = [argument.arg for argument in query.args.args]
+        is_scoped = arguments[:2] == ["tx", "organization_id"] or (
+            has_promise and arguments[:2] == ["tx", "license_id"]
+        )
+        if not is_scoped and query.name not in NO_TENANT_YET:
+            careless.append(f"{file}: {query.name}")
+    return careless
+
+
+def test_every_query_over_tenants_tables_takes_the_organization_or_says_who_looked_before() -> None:
+    assert [one for path in sorted(QUERIES.glob("*.py")) for one in careless_queries(path.name, path.read_text())] == []
+
+
+def test_every_exception_is_still_a_query() -> None:
+    names = {query.name for path in QUERIES.glob("*.py") for query in queries(path.read_text())}
+
+    assert set(NO_TENANT_YET) - names == set()
+    assert {name for name in IS_THE_TENANT if not (QUERIES / name).exists()} == set()
+
+
+def test_the_organization_that_is_taken_is_also_used() -> None:
+    unused = [
+        f"{path.name}: {query.name}"
+        for path in sorted(QUERIES.glob("*.py"))
+        for query in queries(path.read_text())
+        if "organization_id" in [argument.arg for argument in query.args.args]
+        and not any(isinstance(node, ast.Name) and node.id == "organization_id" for node in ast.walk(query))
+    ]
+
+    assert unused == []
+
+
+def test_an_omission_is_found() -> None:
+    careless = "async def get_license(tx, license_id):\n    return await tx.get(License, license_id)\n"
+    careful = "async def get_license(tx, organization_id, license_id):\n    return License, organization_id\n"
+    promised = f'"""Queries; {PROMISE}."""\nasync def list_machines(tx, license_id): Machine\n'
+
+    assert careless_queries("licenses.py", careless) == ["licenses.py: get_license"]
+    assert careless_queries("licenses.py", careful) == []
+    assert careless_queries("machines.py", promised) == []
+    assert careless_queries("machines.py", promised.replace(PROMISE, "trust me")) == ["machines.py: list_machines"]
