@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 from concurrent.futures import ThreadPoolExecutor
 
 import argon2
@@ -18,7 +19,7 @@ class Passwords:
     def __init__(self, hasher: argon2.PasswordHasher | None = None) -> None:
         self._hasher = hasher or argon2.PasswordHasher()
         self._threads = ThreadPoolExecutor(max_workers=AT_ONCE, thread_name_prefix="passwords")
-        self._decoy = self._hasher.hash("a password that nobody has")
+        self._decoy = self._hasher.hash(secrets.token_urlsafe())
 
     async def hash(self, password: str) -> str:
         """The argon2id hash of a password, with its parameters and salt."""
@@ -27,13 +28,14 @@ class Passwords:
     async def verify(self, password_hash: str | None, password: str) -> bool:
         """Whether the password fits; without a hash (unknown account) it takes as long and is False."""
         loop = asyncio.get_running_loop()
-        fits = await loop.run_in_executor(self._threads, self._fits, password_hash or self._decoy, password)
+        looked_at = self._decoy if password_hash is None else password_hash
+        fits = await loop.run_in_executor(self._threads, self._fits, looked_at, password)
         return fits and password_hash is not None
 
     def _fits(self, password_hash: str, password: str) -> bool:
         try:
             return self._hasher.verify(password_hash, password)
-        except (argon2.exceptions.VerificationError, argon2.exceptions.InvalidHashError):
+        except (argon2.exceptions.VerificationError, ValueError):  # it does not fit, or is no hash at all
             return False
 
     def close(self) -> None:
