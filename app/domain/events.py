@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from datetime import datetime
 from enum import StrEnum
+from typing import Any
 
 
 class EventName(StrEnum):
@@ -31,3 +34,16 @@ class EventName(StrEnum):
     USER_PASSWORD_RESET = "user.password_reset"  # noqa: S105 - a name, not a password
     USER_SIGNED_IN = "user.signed_in"
     USER_SIGNED_OUT = "user.signed_out"
+
+
+def describe_changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Any]:
+    """What was changed, from what, to what, as it stands in the audit trail (JSON)."""
+    return {
+        "changed": sorted(after),
+        "before": {name: _as_json(before[name]) for name in after},
+        "after": {name: _as_json(value) for name, value in after.items()},
+    }
+
+
+def _as_json(value: Any) -> Any:
+    return value.isoformat() if isinstance(value, datetime) else value

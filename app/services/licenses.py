@@ -14,7 +14,7 @@ from app.db.queries import licenses, organizations, plans, products
 from app.db.session import Session
 from app.domain import licenses as rules
 from app.domain.errors import PlanNotFound, UnknownProducts
-from app.domain.events import EventName
+from app.domain.events import EventName, describe_changes
 from app.domain.license_keys import canonical_license_key, hash_license_key, make_license_key
 from app.domain.licenses import LicenseFilter, LicenseStatus
 from app.domain.machines import MachineBinding
@@ -100,6 +100,7 @@ async def change(
 ) -> License:
     """Change limits, products, features, binding or dates; the next validation sees it."""
     license = await licenses.lock_license(tx, caller.organization_id, license_id)
+    before = {field: getattr(license, field) for field in changes}
 
     for field, value in changes.items():
         setattr(license, field, value)
@@ -107,7 +108,7 @@ async def change(
     await _require_products(tx, license.allowed_products, license.max_products)
     rules.require_period(license.starts_at, license.expires_at)
 
-    await _record(tx, caller, EventName.LICENSE_CHANGED, license, now, {"changed": sorted(changes)})
+    await _record(tx, caller, EventName.LICENSE_CHANGED, license, now, describe_changes(before, changes))
     return license
 
 

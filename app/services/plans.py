@@ -11,7 +11,7 @@ from uuid import UUID
 from app.db.models import Plan
 from app.db.queries import plans
 from app.db.session import Session
-from app.domain.events import EventName
+from app.domain.events import EventName, describe_changes
 from app.domain.machines import MachineBinding
 from app.domain.pages import Page, PageRequest, cut_page
 from app.domain.permissions import Principal
@@ -74,10 +74,12 @@ async def list_page(tx: Session, page: PageRequest) -> Page[Plan]:
 async def change(tx: Session, caller: Principal, plan_id: UUID, changes: Mapping[str, Any], *, now: datetime) -> Plan:
     """Change the terms for licenses that are issued from now on; issued ones keep theirs."""
     plan = await plans.get_plan(tx, plan_id)
+    before = {name: getattr(plan, name) for name in changes}
 
     for name, value in changes.items():
         setattr(plan, name, value)
     plan.updated_at = now
 
-    await events.record(tx, caller, EventName.PLAN_CHANGED, plan.id, now=now, data={"changed": sorted(changes)})
+    data = describe_changes(before, changes)
+    await events.record(tx, caller, EventName.PLAN_CHANGED, plan.id, now=now, data=data)
     return plan
