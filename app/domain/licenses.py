@@ -88,6 +88,7 @@ class LicenseFacts:
     machine_binding: MachineBinding
     is_machine_known: bool
     seats_taken: int
+    organization_id: UUID
 
 
 @dataclass(frozen=True, slots=True)

@@ -65,14 +65,19 @@ def _parse_position(text: str) -> tuple[datetime, UUID]:
 async def _activate(tx: Session, question: ValidationQuestion, verdict: Verdict, now: datetime) -> None:
     assert verdict.license is not None, "only a known license has seats"
     assert question.fingerprint_hash is not None, "only a machine that named itself takes a seat"
-    license_id = verdict.license.license_id
-    machine = Machine(license_id=license_id, fingerprint_hash=question.fingerprint_hash, activated_at=now)
+    license = verdict.license
+    machine = Machine(license_id=license.license_id, fingerprint_hash=question.fingerprint_hash, activated_at=now)
     tx.add(machine)
     await tx.flush()
 
-    client = _client(question)
     await events.record(
-        tx, client, EventName.MACHINE_ACTIVATED, license_id, now=now, data={"machineId": str(machine.id)}
+        tx,
+        _client(question),
+        EventName.MACHINE_ACTIVATED,
+        license.license_id,
+        organization_id=license.organization_id,
+        now=now,
+        data={"machineId": str(machine.id)},
     )
 
 

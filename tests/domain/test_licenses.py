@@ -46,6 +46,7 @@ FACTS = LicenseFacts(
     machine_binding=MachineBinding.AUTOMATIC,
     is_machine_known=False,
     seats_taken=0,
+    organization_id=UUID(int=2),
 )
 
 
