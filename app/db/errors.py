@@ -22,6 +22,7 @@ AWAY = (
     pg.ReadOnlySqlTransaction,
     pg.DiskFull,
     pg.InsufficientResources,
+    pg.IdleInTransactionSessionTimeout,
 )
 """What the driver raises when the database is away, full, read-only or too busy: not our defect, try again."""
 
