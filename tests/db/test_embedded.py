@@ -42,9 +42,7 @@ server.release()
 
 
 @contextmanager
-def other_user(
-    data_dir: Path, uid: int | None = None, packages: Path = ROOT
-) -> Iterator[subprocess.Popen[str]]:
+def other_user(data_dir: Path, uid: int | None = None, packages: Path = ROOT) -> Iterator[subprocess.Popen[str]]:
     """Run another process that asks for the server; its first line of output says that it has it."""
     environment = {name: value for name, value in os.environ.items() if name != "HOME"}
     process = subprocess.Popen(
