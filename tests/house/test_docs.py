@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import re
+import shlex
 import subprocess
 from functools import cache
 from pathlib import Path
 
 import pytest
+from click import Command
+from fastapi.routing import iter_route_contexts
+from typer.main import get_command
 
+from app.cli.main import app as cli
+from app.web.app import create_app
+from tests.conftest import make_settings
 from tests.house.container_files import ROOT, sub_commands
 
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
@@ -124,3 +131,38 @@ def test_every_command_is_documented() -> None:
     text = (ROOT / "docs/cli.md").read_text()
 
     assert {name for name in sub_commands() if f"license-server {name}" not in text} == set()
+
+
+def test_the_documented_commands_exist_with_their_options() -> None:
+    shell = "\n".join(FENCE.findall((ROOT / "docs/cli.md").read_text())).replace("\\\n", " ")
+    lines = [shlex.split(line)[1:] for line in shell.splitlines() if line.startswith("license-server ")]
+
+    for words in lines:
+        command = find_command(words)
+        known = {option for parameter in command.params for option in parameter.opts}
+        assert {word for word in words if word.startswith("--")} <= known, words
+    assert len(lines) > 20
+
+
+def find_command(words: list[str]) -> Command:
+    """The command that a line calls."""
+    group = get_command(cli)
+    found: Command = group.commands[words[0]]  # type: ignore[attr-defined] # the root command is a group
+    commands: dict[str, Command] = getattr(found, "commands", {})
+    return commands[words[1]] if commands else found
+
+
+def test_the_documented_routes_are_those_of_the_application(tmp_path: Path) -> None:
+    settings = make_settings("postgresql://nobody@localhost/nothing", tmp_path)
+    contexts = list(iter_route_contexts(create_app(settings).routes))
+    routes = {f"{method} {context.path}" for context in contexts for method in context.methods or ()}
+
+    documented = set(re.findall(r"`((?:GET|POST|PUT|PATCH|DELETE) /[^`? ]*)`", (ROOT / "docs/api.md").read_text()))
+
+    expected = {without_names(route) for route in routes if not route.startswith("HEAD ")}
+    assert {without_names(route) for route in documented} == expected
+
+
+def without_names(route: str) -> str:
+    """The route, whatever its parameters are called."""
+    return re.sub(r"{\w+}", "{}", route)
