@@ -3,28 +3,34 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from app.coalescer import Coalescer, Trip
-from app.db.embedded import embedded_postgres
+from app.db.embedded import EmbeddedPostgresError, embedded_postgres
 from app.db.engine import Database
 from app.db.lane import Lane
 from app.db.migrations import head_revision
 from app.domain.licenses import ValidationQuestion, Verdict
+from app.ops.health import is_database_connected
 from app.passwords import Passwords
 from app.services import validation
 from app.settings import Settings
 from app.telemetry import metrics
+from app.telemetry.logging import log
 from app.vault import Vault, read_or_make_key_file
 
 BATCHES_IN_FLIGHT = 2
 MAX_BATCH = 256
 MAX_LINE = 4096
 PROBE_SECONDS = 0.8
+REVIVE_SECONDS = 2.0
+
+logger = logging.getLogger(__name__)
 
 Clock = Callable[[], datetime]
 ValidationLine = Coalescer[ValidationQuestion, Verdict]
@@ -81,6 +87,8 @@ async def open_runtime(settings: Settings, url: str, *, clock: Clock = utc_now) 
         passwords = Passwords()
         stack.callback(passwords.close)
         line = await stack.enter_async_context(_validation_line(url, clock))
+        if settings.database_url is None:
+            await stack.enter_async_context(_running_in_background(_revive_postgres(settings, probe_lane)))
         yield Runtime(
             settings=settings,
             database_url=url,
@@ -92,6 +100,33 @@ async def open_runtime(settings: Settings, url: str, *, clock: Clock = utc_now) 
             clock=clock,
             head_revision=head_revision(),
         )
+
+
+@asynccontextmanager
+async def _running_in_background(work: Coroutine[None, None, None]) -> AsyncIterator[None]:
+    task = asyncio.create_task(work)
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+async def _revive_postgres(settings: Settings, probe_lane: Lane) -> None:
+    """Start our own PostgreSQL again when somebody (the kernel out of memory, say) has killed it."""
+    while True:
+        await asyncio.sleep(REVIVE_SECONDS)
+        if await is_database_connected(probe_lane):
+            continue
+        try:
+            await asyncio.to_thread(_start_postgres, settings)
+        except EmbeddedPostgresError as error:
+            log(logger, logging.ERROR, "Embedded PostgreSQL is down", event="database_down", reason=str(error))
+
+
+def _start_postgres(settings: Settings) -> None:
+    with embedded_postgres(settings.data_dir):
+        """Whoever uses it keeps it running; we only start it where it does not."""
 
 
 def open_vault(settings: Settings) -> Vault:

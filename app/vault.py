@@ -10,7 +10,11 @@ from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 
 
 class VaultError(Exception):
-    """The encryption keys can't be read, or none of them opens what was encrypted."""
+    """The encryption keys can't be read or used."""
+
+
+class WrongKey(VaultError):
+    """None of the keys opens what was encrypted."""
 
 
 class Vault:
@@ -24,11 +28,11 @@ class Vault:
         return self._fernet.encrypt(text.encode())
 
     def decrypt(self, token: bytes) -> str:
-        """The text that was encrypted; raises VaultError when none of the keys fits."""
+        """The text that was encrypted; raises WrongKey when none of the keys fits."""
         try:
             return self._fernet.decrypt(token).decode()
         except InvalidToken as error:
-            raise VaultError("None of the keys in ENCRYPTION_KEY opens this; add the key it was made with.") from error
+            raise WrongKey("None of the keys in ENCRYPTION_KEY opens this; add the key it was made with.") from error
 
 
 def make_key() -> str:

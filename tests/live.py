@@ -104,6 +104,12 @@ class LiveServer:
             timeout=60,
         )
 
+    def json(self, *arguments: str) -> Any:
+        """What a command prints with --json; an AssertionError shows what it said if it failed."""
+        done = self.command(*arguments, "--json")
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
+
     @property
     def stdout_path(self) -> Path:
         """Where the log lines go."""

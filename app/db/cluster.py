@@ -58,9 +58,6 @@ class Postmaster:
 def create_cluster(cluster: Cluster) -> None:
     """Make a new cluster beside its place and move it there when complete, so none is ever half made."""
     parent = cluster.folder.parent
-    for leftover in parent.glob("postgres.new.*"):
-        shutil.rmtree(leftover, ignore_errors=True)
-
     fresh = Path(tempfile.mkdtemp(prefix="postgres.new.", dir=parent))
     try:
         os.chown(fresh, cluster.account.uid, cluster.account.gid)
@@ -73,6 +70,12 @@ def create_cluster(cluster: Cluster) -> None:
     finally:
         shutil.rmtree(fresh, ignore_errors=True)
     _write_through(parent)
+
+
+def remove_half_made_clusters(data_dir: Path) -> None:
+    """Remove what first starts that were killed left, as far as their initdb is not still writing to it."""
+    for leftover in data_dir.glob("postgres.new.*"):
+        shutil.rmtree(leftover, ignore_errors=True)
 
 
 def require_usable_cluster(folder: Path, bin_dir: Path) -> bool:

@@ -13,12 +13,13 @@ import logging
 import os
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from urllib.parse import quote
 
 import psycopg
 from psycopg import sql
+from psycopg.errors import DuplicateDatabase, DuplicateObject, UniqueViolation
 
 from app.db.cluster import (
     PATIENCE_SECONDS,
@@ -26,6 +27,7 @@ from app.db.cluster import (
     PORT,
     Cluster,
     create_cluster,
+    remove_half_made_clusters,
     require_usable_cluster,
     start_server,
     stop_server,
@@ -145,11 +147,15 @@ def _prepare(data_dir: Path) -> Cluster:
     account = choose_account(folder)
     exists = require_usable_cluster(folder, bin_dir)
     if not account.is_ourselves:
-        open_tree(account, bin_dir.parent)
-        open_way(account, bin_dir)
+        package = bin_dir.parents[1]
+        for part in (bin_dir.parent, package.with_name(f"{package.name}.libs")):  # programs, their libraries
+            if part.exists():
+                open_tree(account, part)
+                open_way(account, part)
         open_way(account, data_dir)
 
     cluster = Cluster(folder, bin_dir, account)
+    remove_half_made_clusters(data_dir)
     if not exists:
         create_cluster(cluster)
     return cluster
@@ -173,19 +179,24 @@ def _prepare_database(server: EmbeddedPostgres) -> None:
         except psycopg.OperationalError as error:
             if f'database "{DATABASE}" does not exist' not in str(error):
                 raise
-            with _connect(server.database_url("postgres")) as connection:
-                connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(DATABASE)))
+            _create_database(server)
             _install_extension(server)
     except psycopg.Error as error:
         reason = " ".join(str(error).split())
         raise EmbeddedPostgresError(
-            f"PostgreSQL runs in {server.bin_dir}, but its database {DATABASE} cannot be used ({reason}): "
+            f"PostgreSQL runs, but its database {DATABASE} cannot be used ({reason}): "
             "look at DATA_DIR/postgres/log for the cause."
         ) from error
 
 
+def _create_database(server: EmbeddedPostgres) -> None:
+    # A first start that was killed may live on in the server and make it at the same moment.
+    with suppress(DuplicateDatabase, UniqueViolation), _connect(server.database_url("postgres")) as connection:
+        connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(DATABASE)))
+
+
 def _install_extension(server: EmbeddedPostgres) -> None:
-    with _connect(server.url) as connection:
+    with suppress(DuplicateObject, UniqueViolation), _connect(server.url) as connection:
         connection.execute("CREATE EXTENSION IF NOT EXISTS pg_stat_statements")
 
 

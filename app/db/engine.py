@@ -16,7 +16,7 @@ from app.db.errors import translated
 from app.telemetry import metrics
 
 CHECKOUT_SECONDS = 1.5
-POOL_SECONDS = 1.2  # less than CHECKOUT_SECONDS, so that a full pool is told (and counted) as one
+POOL_WAIT_SECONDS = 1.2  # less than CHECKOUT_SECONDS, so that a full pool is told (and counted) as one
 TRANSACTION_SECONDS = 10.0
 APPLICATION_NAME = "license-server"
 OPERATIONS = frozenset({"select", "insert", "update", "delete"})
@@ -87,7 +87,7 @@ def _make_engine(url: str, pool_size: int) -> AsyncEngine:
         async_creator=lambda: connect(url),
         pool_size=pool_size,
         max_overflow=0,
-        pool_timeout=POOL_SECONDS,
+        pool_timeout=POOL_WAIT_SECONDS,
         pool_pre_ping=True,
         pool_use_lifo=True,
         hide_parameters=True,

@@ -79,6 +79,12 @@ class DatabaseUnavailable(Unavailable):
     code = "DATABASE_UNAVAILABLE"
 
 
+class EncryptionKeyMissing(Unavailable):
+    """This was encrypted with a key that the server was not given; add that key to ENCRYPTION_KEY."""
+
+    code = "ENCRYPTION_KEY_MISSING"
+
+
 class Overloaded(Unavailable):
     """More questions wait than the server can answer in time; try again in a moment."""
 

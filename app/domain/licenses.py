@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -88,7 +88,6 @@ class LicenseFacts:
     machine_binding: MachineBinding
     is_machine_known: bool
     seats_taken: int
-    organization_id: UUID
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,7 +181,9 @@ def require_period(starts_at: datetime | None, ends_at: datetime | None) -> None
         raise InvalidPeriod
 
 
-def require_product_count(products: tuple[str, ...], limit: int | None) -> None:
-    """Raise TooManyProducts when more products are named than the license may hold; None means no limit."""
-    if limit is not None and len(products) > limit:
+def require_product_count(products: Sequence[str] | None, limit: int | None) -> None:
+    """Raise TooManyProducts when more products are allowed than the limit; None means all of them, and no limit."""
+    if products is None and limit is not None:
+        raise TooManyProducts(f"`allowedProducts` null means every product, but `maxProducts` is {limit}.")
+    if products is not None and limit is not None and len(products) > limit:
         raise TooManyProducts(f"`allowedProducts` names {len(products)} products, but `maxProducts` is {limit}.")

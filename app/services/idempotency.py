@@ -8,9 +8,9 @@ from datetime import datetime, timedelta
 from app.db.models import IdempotencyKey
 from app.db.queries import idempotency_keys
 from app.db.session import Session
-from app.domain.errors import IdempotencyKeyReused
+from app.domain.errors import EncryptionKeyMissing, IdempotencyKeyReused
 from app.domain.permissions import Principal
-from app.vault import Vault
+from app.vault import Vault, WrongKey
 
 LIFETIME = timedelta(days=1)
 
@@ -49,7 +49,11 @@ async def find_answer(tx: Session, vault: Vault, request: Request, *, now: datet
         return None
     if found.request_hash != request.fingerprint:
         raise IdempotencyKeyReused
-    return Answer(found.status, found.location or "", vault.decrypt(found.body_encrypted))
+    try:
+        body = vault.decrypt(found.body_encrypted)
+    except WrongKey as error:
+        raise EncryptionKeyMissing from error
+    return Answer(found.status, found.location or "", body)
 
 
 async def remember_answer(tx: Session, vault: Vault, request: Request, answer: Answer, *, now: datetime) -> None:

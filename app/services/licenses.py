@@ -13,7 +13,7 @@ from app.db.models import License, Plan
 from app.db.queries import licenses, organizations, plans, products
 from app.db.session import Session
 from app.domain import licenses as rules
-from app.domain.errors import PlanNotFound, UnknownProducts
+from app.domain.errors import EncryptionKeyMissing, PlanNotFound, UnknownProducts
 from app.domain.events import EventName, describe_changes
 from app.domain.license_keys import canonical_license_key, hash_license_key, make_license_key
 from app.domain.licenses import LicenseFilter, LicenseStatus
@@ -21,7 +21,7 @@ from app.domain.machines import MachineBinding
 from app.domain.pages import Page, PageRequest, cut_page
 from app.domain.permissions import Permission, Principal
 from app.services import events
-from app.vault import Vault
+from app.vault import Vault, WrongKey
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,12 +80,19 @@ async def get(tx: Session, caller: Principal, license_id: UUID) -> License:
 async def show_license_key(tx: Session, caller: Principal, vault: Vault, license: License, *, now: datetime) -> str:
     """The license key, for who may issue licenses; showing it is an event."""
     caller.require(Permission.LICENSES_WRITE)
-    license_key = vault.decrypt(license.license_key_encrypted)
+    license_key = _open(vault, license)
 
     await events.record(
         tx, caller, EventName.LICENSE_KEY_SHOWN, license.id, organization_id=license.organization_id, now=now
     )
     return license_key
+
+
+async def require_readable_keys(tx: Session, vault: Vault) -> None:
+    """Raise EncryptionKeyMissing when the vault does not open the license that was issued last."""
+    newest = await licenses.find_newest_license(tx)
+    if newest is not None:
+        _open(vault, newest)
 
 
 async def list_page(tx: Session, caller: Principal, wanted: LicenseFilter, page: PageRequest) -> Page[License]:
@@ -133,10 +140,10 @@ async def revoke(tx: Session, caller: Principal, license_id: UUID, *, now: datet
 async def renew(
     tx: Session, caller: Principal, license_id: UUID, expires_at: datetime | None, *, now: datetime
 ) -> License:
-    """Give the license a new end (None: no end); a trial becomes a full license. Not for revoked licenses."""
+    """Give the license a new end (None: no end); a trial stops being one and keeps its terms. Not for revoked ones."""
     license = await licenses.lock_license(tx, caller.organization_id, license_id)
     rules.require_status(LicenseStatus(license.status), (LicenseStatus.ACTIVE, LicenseStatus.SUSPENDED), "renewed")
-    rules.require_period(now, expires_at)
+    rules.require_period(max(now, license.starts_at or now), expires_at)
     before = license.expires_at
 
     license.expires_at = expires_at
@@ -147,6 +154,13 @@ async def renew(
     data = {"before": before and before.isoformat(), "after": expires_at and expires_at.isoformat()}
     await _record(tx, caller, EventName.LICENSE_RENEWED, license, now, data)
     return license
+
+
+def _open(vault: Vault, license: License) -> str:
+    try:
+        return vault.decrypt(license.license_key_encrypted)
+    except WrongKey as error:
+        raise EncryptionKeyMissing from error
 
 
 async def _turn(
@@ -211,9 +225,9 @@ def _from_plan(wish: IssueLicense, plan: Plan, now: datetime) -> License:
 
 
 async def _require_products(tx: Session, wanted: list[str] | None, limit: int | None) -> None:
+    rules.require_product_count(wanted, limit)
     if wanted is None:
         return
-    rules.require_product_count(tuple(wanted), limit)
     missing = set(wanted) - await products.list_product_ids(tx, wanted)
     if missing:
         raise UnknownProducts(f"There are no products with these ids: {', '.join(sorted(missing))}.")

@@ -34,14 +34,14 @@ async def answer_batch(
 
 async def take_seat(tx: Session, question: ValidationQuestion, *, now: datetime) -> Verdict:
     """Answer a question from a new machine, which takes a free seat; the license is locked meanwhile."""
-    await licenses.lock_license_key(tx, question.license_key_hash)
+    organization_id = await licenses.lock_license_key(tx, question.license_key_hash)
     connection = await driver_connection(tx)
     [facts] = await validation.find_facts(connection, [question])
 
     verdict = judge(question, facts, now)
 
     if verdict.wants_seat:
-        await _activate(tx, question, verdict, now)
+        await _activate(tx, question, verdict, organization_id, now)
     await validation.append_events(connection, [(question, verdict)], now=now)
     return verdict
 
@@ -62,22 +62,20 @@ def _parse_position(text: str) -> tuple[datetime, UUID]:
     return occurred_at, UUID(event_id)
 
 
-async def _activate(tx: Session, question: ValidationQuestion, verdict: Verdict, now: datetime) -> None:
+async def _activate(
+    tx: Session, question: ValidationQuestion, verdict: Verdict, organization_id: UUID | None, now: datetime
+) -> None:
     assert verdict.license is not None, "only a known license has seats"
     assert question.fingerprint_hash is not None, "only a machine that named itself takes a seat"
-    license = verdict.license
-    machine = Machine(license_id=license.license_id, fingerprint_hash=question.fingerprint_hash, activated_at=now)
+    license_id = verdict.license.license_id
+    machine = Machine(license_id=license_id, fingerprint_hash=question.fingerprint_hash, activated_at=now)
     tx.add(machine)
     await tx.flush()
 
+    client = _client(question)
+    data = {"machineId": str(machine.id)}
     await events.record(
-        tx,
-        _client(question),
-        EventName.MACHINE_ACTIVATED,
-        license.license_id,
-        organization_id=license.organization_id,
-        now=now,
-        data={"machineId": str(machine.id)},
+        tx, client, EventName.MACHINE_ACTIVATED, license_id, organization_id=organization_id, now=now, data=data
     )
 
 

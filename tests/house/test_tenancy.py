@@ -21,6 +21,7 @@ NO_TENANT_YET = {
     "revoke_session": "the id comes from the caller's own credential",
     "revoke_sessions_of": "the user was looked up before",
     "has_operator": "operators belong to no organization",
+    "find_newest_license": "the start of the server looks whether the encryption key fits",
     "lock_license_key": "whoever knows a license key may ask about it",
     "find_facts": "whoever knows a license key may ask about it",
     "append_events": "the answer belongs to whoever asked",

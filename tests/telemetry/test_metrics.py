@@ -173,10 +173,10 @@ async def test_random_paths_and_methods_add_no_series(client: httpx.AsyncClient)
 
 
 def test_closed_sets_start_at_zero() -> None:
-    initialise(version="1.0.0", codes=["VALID", "EXPIRED"], policies=["validate"], operations=["select"])
+    initialise(version="1.0.0", codes=["VALID", "NEVER_GIVEN"], policies=["never_hit"], operations=["select"])
 
-    assert REGISTRY.get_sample_value("license_server_validations_total", {"code": "EXPIRED"}) == 0
-    assert REGISTRY.get_sample_value("license_server_rate_limit_exceeded_total", {"policy": "validate"}) == 0
+    assert REGISTRY.get_sample_value("license_server_validations_total", {"code": "NEVER_GIVEN"}) == 0
+    assert REGISTRY.get_sample_value("license_server_rate_limit_exceeded_total", {"policy": "never_hit"}) == 0
     assert REGISTRY.get_sample_value("license_server_db_pool_connections", {"state": "in_use"}) is not None
 
 

@@ -24,10 +24,17 @@ async def lock_license(tx: Session, organization_id: UUID | None, license_id: UU
     return _found(await tx.scalar(query.execution_options(populate_existing=True)))
 
 
-async def lock_license_key(tx: Session, license_key_hash: bytes) -> None:
-    """Lock the license with this key, if there is one, until the transaction ends."""
-    query = select(License.id).where(License.license_key_hash == license_key_hash)
-    await tx.execute(query.with_for_update(key_share=True))
+async def lock_license_key(tx: Session, license_key_hash: bytes) -> UUID | None:
+    """Lock the license with this key until the transaction ends; the organization it belongs to, None if unknown."""
+    query = select(License.organization_id).where(License.license_key_hash == license_key_hash)
+    organization_id: UUID | None = await tx.scalar(query.with_for_update(key_share=True))
+    return organization_id
+
+
+async def find_newest_license(tx: Session) -> License | None:
+    """The license that was issued last, of any organization."""
+    newest: License | None = await tx.scalar(select(License).order_by(License.id.desc()).limit(1))
+    return newest
 
 
 async def list_licenses(

@@ -77,5 +77,4 @@ def _facts(row: tuple[Any, ...]) -> LicenseFacts | None:
         machine_binding=MachineBinding(row[14]),
         is_machine_known=row[15],
         seats_taken=row[16],
-        organization_id=row[17],
     )

@@ -22,8 +22,7 @@ SELECT
         WHEN machine.id IS NULL AND question.fingerprint_hash IS NOT NULL AND license.max_machines IS NOT NULL
         THEN (SELECT count(*) FROM machines AS seat WHERE seat.license_id = license.id)
         ELSE 0
-    END AS seats_taken,
-    license.organization_id
+    END AS seats_taken
 FROM unnest(%(license_key_hashes)s::bytea[], %(fingerprint_hashes)s::bytea[])
     WITH ORDINALITY AS question (license_key_hash, fingerprint_hash, position)
 CROSS JOIN (SELECT coalesce(array_agg(product.id ORDER BY product.id), '{}') AS products FROM products AS product)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ipaddress import IPv4Address, IPv6Address
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -76,7 +77,7 @@ class ValidationEventOut(Out):
     occurred_at: OutMoment
     code: ValidationCode
     product_id: str | None
-    ip: str | None
+    ip: IPv4Address | IPv6Address | None
     request_id: str | None
 
 
