@@ -22,6 +22,7 @@ _SECRET = re.compile(
     | (?<![A-Z0-9_-]) [A-Z0-9_-]{{43,128}} =
     | (?P<scheme> (?:bearer|basic)[\s+]{{1,8}} ) [^\s"',;)&]+
     | (?P<user> (?<=://) [^\s/@:?\#]{{0,128}} : ) (?! \d{{1,5}}[/?\#] ) \S{{0,256}} (?=@)
+    | (?P<row> \bDETAIL: \s{{1,4}} ) [^\r\n]+  # PostgreSQL quotes the row that it refused
     | (?P<hook> hooks\.slack\.com/services/ ) [^\s"']+
     | (?P<header> (?:cookie|authorization)\s{{0,4}}[:=] (?!\s{{0,4}}\[redacted) \s{{0,4}} ) [^\r\n"']+
     | (?P<name> {_HIDDEN_NAME}
@@ -62,7 +63,7 @@ def is_secret_name(name: str) -> bool:
 def _cover(match: re.Match[str]) -> str:
     if match["kept"]:
         return match["kept"]
-    before = match["scheme"] or match["user"] or match["hook"] or match["header"] or match["name"] or ""
+    before = match["scheme"] or match["user"] or match["row"] or match["hook"] or match["header"] or match["name"] or ""
     return f"{before}{match['quote'] or ''}{COVER}"
 
 

@@ -158,3 +158,9 @@ def test_no_half_of_a_secret_is_left_in_a_long_stack_trace(padding: int, token: 
 
     assert token[:16] not in line
     assert len(read_line(line)["exception"]) < 8_100
+
+
+def test_the_row_that_postgresql_refused_is_covered() -> None:
+    text = 'null value in column "name"\nDETAIL:  Failing row contains (7, ada@example.com, hash).\nCONTEXT:  COPY'
+
+    assert redact(text) == 'null value in column "name"\nDETAIL:  [redacted]\nCONTEXT:  COPY'
