@@ -22,6 +22,7 @@ from app.telemetry.security_log import SecurityEvent
 from app.web import probes, problems
 from app.web.api import api_keys, authentication, licenses, machines, organizations, plans, products, validation
 from app.web.drain import drain_on_sigterm
+from app.web.middleware.body_limit import BodyLimit
 from app.web.middleware.request_context import RequestContext
 
 POOL_READING_SECONDS = 5.0
@@ -35,7 +36,6 @@ def create_app(settings: Settings, *, clock: Clock = utc_now) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         lifespan=lambda app: _lifespan(app, settings, clock),
-        max_body_size=settings.max_body_bytes,
         redirect_slashes=False,
     )
     _add_routes(app)
@@ -61,6 +61,7 @@ def _add_middleware(app: FastAPI, settings: Settings) -> None:
             allow_headers=["Authorization", "Content-Type", "Idempotency-Key", "X-API-Key", "X-Request-ID"],
             expose_headers=["Location", "X-Request-ID", "Retry-After"],
         )
+    app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes)
     app.add_middleware(RequestContext, trusted_proxies=settings.trusted_proxies)
     metrics.instrument(app)
 
