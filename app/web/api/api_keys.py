@@ -9,11 +9,12 @@ from fastapi import APIRouter, Response
 from app.services import api_keys
 from app.web.deps import Now, Transaction, WantedPage
 from app.web.idempotency import Created, Once
+from app.web.json_body import JsonRoute
 from app.web.schemas.api_keys import ApiKeyOut, CreateApiKey, CreatedApiKeyOut
 from app.web.schemas.base import PageOut
 from app.web.security import CanReadApiKeys, CanWriteApiKeys
 
-router = APIRouter(prefix="/api/api-keys", tags=["API keys"])
+router = APIRouter(prefix="/api/api-keys", tags=["API keys"], route_class=JsonRoute)
 
 
 @router.post("", status_code=201, response_model=CreatedApiKeyOut)

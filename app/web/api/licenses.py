@@ -11,6 +11,7 @@ from app.domain.licenses import LicenseFilter, LicenseStatus
 from app.services import licenses, validation
 from app.web.deps import Now, Runtime, Transaction, WantedPage
 from app.web.idempotency import Created, Once
+from app.web.json_body import JsonRoute
 from app.web.schemas.base import PageOut, TierName
 from app.web.schemas.licenses import (
     ChangeLicense,
@@ -23,7 +24,7 @@ from app.web.schemas.licenses import (
 from app.web.schemas.validation import ValidationEventOut
 from app.web.security import CanReadLicenses, CanWriteLicenses
 
-router = APIRouter(prefix="/api/licenses", tags=["licenses"])
+router = APIRouter(prefix="/api/licenses", tags=["licenses"], route_class=JsonRoute)
 
 LIMITS = frozenset({"max_users", "max_products", "max_machines"})
 

@@ -9,11 +9,12 @@ from fastapi import APIRouter, Response
 from app.db.models import Machine
 from app.services import machines
 from app.web.deps import Now, Transaction, WantedPage
+from app.web.json_body import JsonRoute
 from app.web.schemas.base import PageOut
 from app.web.schemas.machines import ActivateMachine, MachineOut
 from app.web.security import CanReadLicenses, CanWriteLicenses
 
-router = APIRouter(prefix="/api/licenses/{license_id}/machines", tags=["machines"])
+router = APIRouter(prefix="/api/licenses/{license_id}/machines", tags=["machines"], route_class=JsonRoute)
 
 SHOWN_FINGERPRINT_BYTES = 8
 
