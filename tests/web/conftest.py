@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import httpx
@@ -14,6 +14,7 @@ from fastapi import FastAPI
 from app.db.embedded import EmbeddedPostgres
 from app.domain.permissions import Permission
 from tests.conftest import Clock, make_api_key, make_client, make_settings, running_app
+from tests.web.logs import LogLines, captured_lines
 
 
 @pytest.fixture(scope="session")
@@ -39,3 +40,10 @@ async def refused_api(refusing_app: FastAPI) -> AsyncIterator[httpx.AsyncClient]
     secret = await make_api_key(refusing_app, frozenset(Permission))
     async with make_client(refusing_app, secret) as permitted:
         yield permitted
+
+
+@pytest.fixture
+def log_lines() -> Iterator[LogLines]:
+    """The log lines of the test, down to the level debug."""
+    with captured_lines("debug") as lines:
+        yield lines
