@@ -40,6 +40,12 @@ async def list_api_keys(caller: CanReadApiKeys, tx: Transaction, page: WantedPag
     return PageOut[ApiKeyOut](items=items, next_cursor=found.next_cursor)
 
 
+@router.get("/{api_key_id}")
+async def show_api_key(caller: CanReadApiKeys, tx: Transaction, api_key_id: UUID) -> ApiKeyOut:
+    """Show an API key, without its secret."""
+    return ApiKeyOut.model_validate(await api_keys.get(tx, caller, api_key_id))
+
+
 @router.delete("/{api_key_id}", status_code=204)
 async def revoke_api_key(caller: CanWriteApiKeys, tx: Transaction, now: Now, api_key_id: UUID) -> None:
     """End an API key at once."""

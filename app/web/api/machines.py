@@ -39,6 +39,12 @@ async def list_machines(
     return PageOut[MachineOut](items=[_out(machine) for machine in found.items], next_cursor=found.next_cursor)
 
 
+@router.get("/{machine_id}")
+async def show_machine(caller: CanReadLicenses, tx: Transaction, license_id: UUID, machine_id: UUID) -> MachineOut:
+    """Show a machine that holds a seat."""
+    return _out(await machines.get(tx, caller, license_id, machine_id))
+
+
 @router.delete("/{machine_id}", status_code=204)
 async def remove_machine(
     caller: CanWriteLicenses, tx: Transaction, now: Now, license_id: UUID, machine_id: UUID
