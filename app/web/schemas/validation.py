@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, IPvAnyAddress
 from pydantic.alias_generators import to_camel
 
 from app.domain.license_keys import hash_license_key
@@ -76,7 +76,7 @@ class ValidationEventOut(Out):
     occurred_at: OutMoment
     code: ValidationCode
     product_id: str | None
-    ip: str | None
+    ip: IPvAnyAddress | None
     request_id: str | None
 
 
