@@ -30,7 +30,10 @@ class PageRequest:
             return None
         try:
             padded = self.cursor + "=" * (-len(self.cursor) % 4)
-            return parse(base64.b64decode(padded, altchars=b"-_", validate=True).decode())
+            text = base64.b64decode(padded, altchars=b"-_", validate=True).decode()
+            if not text.isprintable() or not text:
+                raise InvalidCursor
+            return parse(text)
         except (ValueError, binascii.Error, UnicodeDecodeError) as error:
             raise InvalidCursor from error
 

@@ -56,7 +56,10 @@ async def list_page(tx: Session, caller: Principal, license_id: UUID, page: Page
 
 def _parse_position(text: str) -> tuple[datetime, UUID]:
     occurred_at, _, event_id = text.partition(" ")
-    return datetime.fromisoformat(occurred_at), UUID(event_id)
+    moment = datetime.fromisoformat(occurred_at)
+    if moment.tzinfo is None:
+        raise ValueError("a position has a time zone")
+    return moment, UUID(event_id)
 
 
 async def _activate(tx: Session, question: ValidationQuestion, verdict: Verdict, now: datetime) -> None:
