@@ -24,19 +24,21 @@ from app.web.api import api_keys, authentication, licenses, machines, organizati
 from app.web.drain import drain_on_sigterm
 from app.web.middleware.body_limit import BodyLimit
 from app.web.middleware.request_context import RequestContext
+from app.web.openapi import FAILURES, DescribedApplication
 
 POOL_READING_SECONDS = 5.0
 
 
 def create_app(settings: Settings, *, clock: Clock = utc_now) -> FastAPI:
     """The application; it opens its runtime when it starts and closes it when it stops."""
-    app = FastAPI(
+    app = DescribedApplication(
         title="iTechSmart License Server",
         version=__version__,
         docs_url=None,
         redoc_url=None,
         lifespan=lambda app: _lifespan(app, settings, clock),
         redirect_slashes=False,
+        responses=FAILURES,
     )
     _add_routes(app)
     problems.install(app)
