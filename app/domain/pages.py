@@ -30,8 +30,8 @@ class PageRequest:
         try:
             padded = self.cursor + "=" * (-len(self.cursor) % 4)
             text = base64.b64decode(padded, altchars=b"-_", validate=True).decode()
-            if "\0" in text:
-                raise ValueError("no position holds a NUL, and the database takes none")
+            if not text.isprintable() or not text:
+                raise ValueError("no position is empty or holds control characters")
             return parse(text)
         except ValueError as error:
             raise InvalidCursor from error

@@ -55,6 +55,11 @@ async def create(tx: Session, caller: Principal, wish: CreateApiKey, *, now: dat
     return api_key, secret
 
 
+async def get(tx: Session, caller: Principal, api_key_id: UUID) -> ApiKey:
+    """The API key; a stranger's is ApiKeyNotFound."""
+    return await api_keys.get_api_key(tx, caller.organization_id, api_key_id)
+
+
 async def list_page(tx: Session, caller: Principal, page: PageRequest) -> Page[ApiKey]:
     """API keys, newest first, revoked and expired ones too."""
     before = page.position(UUID)

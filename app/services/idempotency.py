@@ -1,4 +1,4 @@
-"""Idempotency: remember the answer to a creation for a day, encrypted, and give it again."""
+"""Idempotency: remember the answer to a request for a day, encrypted, and give it again."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ LIFETIME = timedelta(days=1)
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A creation that somebody sent with a key; the fingerprint is the SHA-256 of method, path and body."""
+    """A request that somebody sent with a key; the fingerprint is the SHA-256 of method, path and body."""
 
     caller: Principal
     key: str
@@ -34,7 +34,7 @@ class Answer:
     """What the caller got."""
 
     status: int
-    location: str
+    location: str | None
     body: str
 
 
@@ -53,11 +53,11 @@ async def find_answer(tx: Session, vault: Vault, request: Request, *, now: datet
         body = vault.decrypt(found.body_encrypted)
     except WrongKey as error:
         raise EncryptionKeyMissing from error
-    return Answer(found.status, found.location or "", body)
+    return Answer(found.status, found.location, body)
 
 
 async def remember_answer(tx: Session, vault: Vault, request: Request, answer: Answer, *, now: datetime) -> None:
-    """Keep the answer, in the same transaction as the creation."""
+    """Keep the answer, in the same transaction as what it tells of."""
     tx.add(
         IdempotencyKey(
             caller=request.caller_name,

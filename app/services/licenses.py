@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -111,6 +111,7 @@ async def change(
 
     for field, value in changes.items():
         setattr(license, field, value)
+    license.allowed_products = _distinct(license.allowed_products)
     license.updated_at = now
     await _require_products(tx, license.allowed_products, license.max_products)
     rules.require_period(license.starts_at, license.expires_at)
@@ -205,7 +206,7 @@ def _from_plan(wish: IssueLicense, plan: Plan, now: datetime) -> License:
     trial = timedelta(days=plan.trial_days or 30)
     allowed_products: list[str] | None = None if limits["max_products"] is None else []
     if wish.allowed_products is not None:
-        allowed_products = list(dict.fromkeys(wish.allowed_products))
+        allowed_products = _distinct(wish.allowed_products)
     return License(
         organization_id=wish.organization_id,
         plan_id=plan.id,
@@ -222,6 +223,10 @@ def _from_plan(wish: IssueLicense, plan: Plan, now: datetime) -> License:
         updated_at=now,
         **limits,
     )
+
+
+def _distinct(products: Sequence[str] | None) -> list[str] | None:
+    return None if products is None else list(dict.fromkeys(products))
 
 
 async def _require_products(tx: Session, wanted: list[str] | None, limit: int | None) -> None:

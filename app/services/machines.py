@@ -36,6 +36,12 @@ async def activate(
     return machine, True
 
 
+async def get(tx: Session, caller: Principal, license_id: UUID, machine_id: UUID) -> Machine:
+    """A machine that holds a seat of the license, or MachineNotFound."""
+    license = await licenses.get_license(tx, caller.organization_id, license_id)
+    return await machines.get_machine(tx, license.id, machine_id)
+
+
 async def list_page(tx: Session, caller: Principal, license_id: UUID, page: PageRequest) -> Page[Machine]:
     """The machines that hold a seat of the license, newest first."""
     license = await licenses.get_license(tx, caller.organization_id, license_id)

@@ -22,21 +22,23 @@ from app.telemetry.security_log import SecurityEvent
 from app.web import probes, problems
 from app.web.api import api_keys, authentication, licenses, machines, organizations, plans, products, validation
 from app.web.drain import drain_on_sigterm
+from app.web.middleware.body_limit import BodyLimit
 from app.web.middleware.request_context import RequestContext
+from app.web.openapi import FAILURES, DescribedApplication
 
 POOL_READING_SECONDS = 5.0
 
 
 def create_app(settings: Settings, *, clock: Clock = utc_now) -> FastAPI:
     """The application; it opens its runtime when it starts and closes it when it stops."""
-    app = FastAPI(
+    app = DescribedApplication(
         title="iTechSmart License Server",
         version=__version__,
         docs_url=None,
         redoc_url=None,
         lifespan=lambda app: _lifespan(app, settings, clock),
-        max_body_size=settings.max_body_bytes,
         redirect_slashes=False,
+        responses=FAILURES,
     )
     _add_routes(app)
     problems.install(app)
@@ -61,6 +63,7 @@ def _add_middleware(app: FastAPI, settings: Settings) -> None:
             allow_headers=["Authorization", "Content-Type", "Idempotency-Key", "X-API-Key", "X-Request-ID"],
             expose_headers=["Location", "X-Request-ID", "Retry-After"],
         )
+    app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes)
     app.add_middleware(RequestContext, trusted_proxies=settings.trusted_proxies)
     metrics.instrument(app)
 

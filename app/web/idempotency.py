@@ -1,4 +1,4 @@
-"""Creations that may be sent twice: the same Idempotency-Key gets the same answer and creates nothing again."""
+"""Requests that may be sent twice: the same Idempotency-Key gets the same answer and does nothing again."""
 
 from __future__ import annotations
 
@@ -18,7 +18,6 @@ from app.services import idempotency
 from app.web.deps import Now, Runtime, Transaction
 from app.web.security import Caller
 
-CREATED = 201
 MEDIA_TYPE = "application/json"
 
 IdempotencyKey = Annotated[
@@ -35,8 +34,15 @@ class Created:
     location: str
 
 
-class CreateOnce:
-    """Answers 201 with what the given function creates, once for every Idempotency-Key of a caller."""
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What something is like now that it was changed."""
+
+    body: BaseModel
+
+
+class DoOnce:
+    """Does what the given function does, and answers 201 or 200, once for every Idempotency-Key of a caller."""
 
     def __init__(
         self, request: Request, runtime: RuntimeState, tx: Session, caller: Principal, now: datetime, key: str | None
@@ -48,17 +54,18 @@ class CreateOnce:
         self._now = now
         self._key = key
 
-    async def __call__(self, create: Callable[[], Awaitable[Created]]) -> Response:
-        """Create, or repeat the answer; raises IdempotencyKeyReused when the request differs from the first one."""
+    async def __call__(self, act: Callable[[], Awaitable[Created | Done]]) -> Response:
+        """Act, or repeat the answer; raises IdempotencyKeyReused when the request differs from the first one."""
         if self._key is None:
-            return _answer(await create())
+            return _answer(await act())
         remembered = idempotency.Request(self._caller, self._key, await self._fingerprint())
         earlier = await idempotency.find_answer(self._tx, self._runtime.vault, remembered, now=self._now)
         if earlier is not None:
-            headers = {"Location": earlier.location, "Idempotent-Replayed": "true"}
-            return Response(earlier.body, earlier.status, headers, MEDIA_TYPE)
-        response = _answer(await create())
-        answer = idempotency.Answer(CREATED, response.headers["location"], bytes(response.body).decode())
+            location = {} if earlier.location is None else {"Location": earlier.location}
+            return Response(earlier.body, earlier.status, {**location, "Idempotent-Replayed": "true"}, MEDIA_TYPE)
+        response = _answer(await act())
+        body = bytes(response.body).decode()
+        answer = idempotency.Answer(response.status_code, response.headers.get("location"), body)
         await idempotency.remember_answer(self._tx, self._runtime.vault, remembered, answer, now=self._now)
         return response
 
@@ -68,15 +75,17 @@ class CreateOnce:
         return hashlib.sha256(head + await request.body()).digest()
 
 
-def _answer(created: Created) -> Response:
-    body = created.body.model_dump_json(by_alias=True)
-    return Response(body, CREATED, {"Location": created.location}, MEDIA_TYPE)
+def _answer(result: Created | Done) -> Response:
+    body = result.body.model_dump_json(by_alias=True)
+    if isinstance(result, Created):
+        return Response(body, 201, {"Location": result.location}, MEDIA_TYPE)
+    return Response(body, 200, media_type=MEDIA_TYPE)
 
 
-def _create_once(
+def _do_once(
     request: Request, runtime: Runtime, caller: Caller, tx: Transaction, now: Now, key: IdempotencyKey = None
-) -> CreateOnce:
-    return CreateOnce(request, runtime, tx, caller, now, key)
+) -> DoOnce:
+    return DoOnce(request, runtime, tx, caller, now, key)
 
 
-Once = Annotated[CreateOnce, Depends(_create_once)]
+Once = Annotated[DoOnce, Depends(_do_once)]

@@ -16,10 +16,9 @@ from app.web.deps import Runtime
 
 router = APIRouter(tags=["probes"])
 
-PROBE_METHODS = ["GET", "HEAD"]
 
-
-@router.api_route("/health", methods=PROBE_METHODS)
+@router.head("/health")
+@router.get("/health")
 async def show_health(runtime: Runtime) -> Response:
     """Healthy (200) or unhealthy (503), within a second even when the database hangs."""
     is_connected = await health.is_database_connected(runtime.probe_lane)
@@ -34,13 +33,15 @@ async def show_health(runtime: Runtime) -> Response:
     return JSONResponse(body, 200 if is_connected else 503)
 
 
-@router.api_route("/livez", methods=PROBE_METHODS)
+@router.head("/livez")
+@router.get("/livez")
 async def show_liveness() -> Response:
     """The process runs; it looks at nothing else, so a database that is away restarts nobody."""
     return JSONResponse({"status": "alive"})
 
 
-@router.api_route("/readyz", methods=PROBE_METHODS)
+@router.head("/readyz")
+@router.get("/readyz")
 async def show_readiness(runtime: Runtime) -> Response:
     """Ready for traffic, or 503 with the checks that failed."""
     readiness = await health.check_readiness(

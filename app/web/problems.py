@@ -10,6 +10,7 @@ from typing import Any
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
+from fastapi.routing import iter_route_contexts
 from starlette.exceptions import HTTPException
 
 from app.domain.errors import (
@@ -74,6 +75,12 @@ def problem(
     return Response(json.dumps(document), status, dict(headers or {}), MEDIA_TYPE)
 
 
+def from_status(status: int, *, headers: Mapping[str, str] | None = None) -> Response:
+    """The problem that a bare HTTP status stands for."""
+    code, detail = CODE_BY_STATUS.get(status, (HTTPStatus(status).name, HTTPStatus(status).description))
+    return problem(status, code, detail, headers=headers)
+
+
 def internal_error() -> Response:
     """The answer to a defect of ours: it says nothing but where to look in the logs."""
     detail = "Something went wrong on our side; the log line with this requestId says what."
@@ -107,6 +114,8 @@ async def _domain_error(request: Request, error: Exception) -> Response:
 
 async def _validation_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError), "registered for it"
+    if isinstance(error.body, bytes):
+        return from_status(415)
     found = error.errors()
     if any(item["type"] == "json_invalid" for item in found):
         return problem(400, "MALFORMED_JSON", "The body is not JSON.")
@@ -116,9 +125,19 @@ async def _validation_error(request: Request, error: Exception) -> Response:
 
 async def _http_exception(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException), "registered for it"
-    default = (HTTPStatus(error.status_code).name, str(error.detail))
-    code, detail = CODE_BY_STATUS.get(error.status_code, default)
-    return problem(error.status_code, code, detail, headers=error.headers)
+    if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+        return from_status(405, headers={"Allow": ", ".join(sorted(_allowed_methods(request)))})
+    return from_status(error.status_code, headers=error.headers)
+
+
+def _allowed_methods(request: Request) -> set[str]:
+    """The methods of all routes at this path; the router itself tells only those of the first one."""
+    matching = (
+        route.methods or set()
+        for route in iter_route_contexts(request.app.routes)
+        if route.path_regex.match(request.scope["path"])
+    )
+    return set().union(*matching)
 
 
 def _field(location: tuple[int | str, ...]) -> str:

@@ -9,11 +9,12 @@ from fastapi import APIRouter, Response
 from app.services import api_keys
 from app.web.deps import Now, Transaction, WantedPage
 from app.web.idempotency import Created, Once
+from app.web.json_body import JsonRoute
 from app.web.schemas.api_keys import ApiKeyOut, CreateApiKey, CreatedApiKeyOut
 from app.web.schemas.base import PageOut
 from app.web.security import CanReadApiKeys, CanWriteApiKeys
 
-router = APIRouter(prefix="/api/api-keys", tags=["API keys"])
+router = APIRouter(prefix="/api/api-keys", tags=["API keys"], route_class=JsonRoute)
 
 
 @router.post("", status_code=201, response_model=CreatedApiKeyOut)
@@ -37,6 +38,12 @@ async def list_api_keys(caller: CanReadApiKeys, tx: Transaction, page: WantedPag
     found = await api_keys.list_page(tx, caller, page)
     items = [ApiKeyOut.model_validate(api_key) for api_key in found.items]
     return PageOut[ApiKeyOut](items=items, next_cursor=found.next_cursor)
+
+
+@router.get("/{api_key_id}")
+async def show_api_key(caller: CanReadApiKeys, tx: Transaction, api_key_id: UUID) -> ApiKeyOut:
+    """Show an API key, without its secret."""
+    return ApiKeyOut.model_validate(await api_keys.get(tx, caller, api_key_id))
 
 
 @router.delete("/{api_key_id}", status_code=204)

@@ -9,10 +9,11 @@ from app.services import authentication
 from app.telemetry import security_log
 from app.telemetry.security_log import SecurityEvent
 from app.web.deps import Now, Runtime, Transaction
+from app.web.json_body import JsonRoute
 from app.web.schemas.authentication import SignedInOut, SignIn, UserOut
 from app.web.security import Caller, RequestOrigin
 
-router = APIRouter(prefix="/api/auth", tags=["authentication"])
+router = APIRouter(prefix="/api/auth", tags=["authentication"], route_class=JsonRoute)
 
 
 @router.post("/login")

@@ -10,7 +10,8 @@ from fastapi import APIRouter, Query, Response
 from app.domain.licenses import LicenseFilter, LicenseStatus
 from app.services import licenses, validation
 from app.web.deps import Now, Runtime, Transaction, WantedPage
-from app.web.idempotency import Created, Once
+from app.web.idempotency import Created, Done, Once
+from app.web.json_body import JsonRoute
 from app.web.schemas.base import PageOut, TierName
 from app.web.schemas.licenses import (
     ChangeLicense,
@@ -23,7 +24,7 @@ from app.web.schemas.licenses import (
 from app.web.schemas.validation import ValidationEventOut
 from app.web.security import CanReadLicenses, CanWriteLicenses
 
-router = APIRouter(prefix="/api/licenses", tags=["licenses"])
+router = APIRouter(prefix="/api/licenses", tags=["licenses"], route_class=JsonRoute)
 
 LIMITS = frozenset({"max_users", "max_products", "max_machines"})
 
@@ -79,30 +80,50 @@ async def change_license(
     return LicenseOut.model_validate(await licenses.change(tx, caller, license_id, changes, now=now))
 
 
-@router.post("/{license_id}/suspend")
-async def suspend_license(caller: CanWriteLicenses, tx: Transaction, now: Now, license_id: UUID) -> LicenseOut:
+@router.post("/{license_id}/suspend", response_model=LicenseOut)
+async def suspend_license(
+    caller: CanWriteLicenses, tx: Transaction, now: Now, once: Once, license_id: UUID
+) -> Response:
     """Refuse validations until the license is reinstated."""
-    return LicenseOut.model_validate(await licenses.suspend(tx, caller, license_id, now=now))
+
+    async def suspend() -> Done:
+        return Done(LicenseOut.model_validate(await licenses.suspend(tx, caller, license_id, now=now)))
+
+    return await once(suspend)
 
 
-@router.post("/{license_id}/reinstate")
-async def reinstate_license(caller: CanWriteLicenses, tx: Transaction, now: Now, license_id: UUID) -> LicenseOut:
+@router.post("/{license_id}/reinstate", response_model=LicenseOut)
+async def reinstate_license(
+    caller: CanWriteLicenses, tx: Transaction, now: Now, once: Once, license_id: UUID
+) -> Response:
     """Let a suspended license be used again."""
-    return LicenseOut.model_validate(await licenses.reinstate(tx, caller, license_id, now=now))
+
+    async def reinstate() -> Done:
+        return Done(LicenseOut.model_validate(await licenses.reinstate(tx, caller, license_id, now=now)))
+
+    return await once(reinstate)
 
 
-@router.post("/{license_id}/revoke")
-async def revoke_license(caller: CanWriteLicenses, tx: Transaction, now: Now, license_id: UUID) -> LicenseOut:
+@router.post("/{license_id}/revoke", response_model=LicenseOut)
+async def revoke_license(caller: CanWriteLicenses, tx: Transaction, now: Now, once: Once, license_id: UUID) -> Response:
     """Take a license back for good."""
-    return LicenseOut.model_validate(await licenses.revoke(tx, caller, license_id, now=now))
+
+    async def revoke() -> Done:
+        return Done(LicenseOut.model_validate(await licenses.revoke(tx, caller, license_id, now=now)))
+
+    return await once(revoke)
 
 
-@router.post("/{license_id}/renew")
+@router.post("/{license_id}/renew", response_model=LicenseOut)
 async def renew_license(
-    caller: CanWriteLicenses, tx: Transaction, now: Now, license_id: UUID, wish: RenewLicense
-) -> LicenseOut:
+    caller: CanWriteLicenses, tx: Transaction, now: Now, once: Once, license_id: UUID, wish: RenewLicense
+) -> Response:
     """Give a license a new end; a trial becomes a full license."""
-    return LicenseOut.model_validate(await licenses.renew(tx, caller, license_id, wish.expires_at, now=now))
+
+    async def renew() -> Done:
+        return Done(LicenseOut.model_validate(await licenses.renew(tx, caller, license_id, wish.expires_at, now=now)))
+
+    return await once(renew)
 
 
 @router.post("/{license_id}/show-key")

@@ -9,11 +9,12 @@ from fastapi import APIRouter, Response
 from app.db.models import Machine
 from app.services import machines
 from app.web.deps import Now, Transaction, WantedPage
+from app.web.json_body import JsonRoute
 from app.web.schemas.base import PageOut
 from app.web.schemas.machines import ActivateMachine, MachineOut
 from app.web.security import CanReadLicenses, CanWriteLicenses
 
-router = APIRouter(prefix="/api/licenses/{license_id}/machines", tags=["machines"])
+router = APIRouter(prefix="/api/licenses/{license_id}/machines", tags=["machines"], route_class=JsonRoute)
 
 SHOWN_FINGERPRINT_BYTES = 8
 
@@ -36,6 +37,12 @@ async def list_machines(
     """List the machines that hold a seat, newest first."""
     found = await machines.list_page(tx, caller, license_id, page)
     return PageOut[MachineOut](items=[_out(machine) for machine in found.items], next_cursor=found.next_cursor)
+
+
+@router.get("/{machine_id}")
+async def show_machine(caller: CanReadLicenses, tx: Transaction, license_id: UUID, machine_id: UUID) -> MachineOut:
+    """Show a machine that holds a seat."""
+    return _out(await machines.get(tx, caller, license_id, machine_id))
 
 
 @router.delete("/{machine_id}", status_code=204)

@@ -10,11 +10,12 @@ from fastapi import APIRouter, Query, Response
 from app.services import organizations
 from app.web.deps import Now, Transaction, WantedPage
 from app.web.idempotency import Created, Once
+from app.web.json_body import JsonRoute
 from app.web.schemas.base import PageOut, Text
 from app.web.schemas.organizations import ChangeOrganization, CreateOrganization, OrganizationOut
 from app.web.security import CanReadOrganizations, CanWriteOrganizations
 
-router = APIRouter(prefix="/api/organizations", tags=["organizations"])
+router = APIRouter(prefix="/api/organizations", tags=["organizations"], route_class=JsonRoute)
 
 
 @router.post("", status_code=201, response_model=OrganizationOut)

@@ -9,11 +9,12 @@ from fastapi import APIRouter, Response
 from app.services import plans
 from app.web.deps import Now, Transaction, WantedPage
 from app.web.idempotency import Created, Once
+from app.web.json_body import JsonRoute
 from app.web.schemas.base import PageOut
 from app.web.schemas.plans import ChangePlan, CreatePlan, PlanOut
 from app.web.security import CanReadPlans, CanWritePlans
 
-router = APIRouter(prefix="/api/plans", tags=["plans"])
+router = APIRouter(prefix="/api/plans", tags=["plans"], route_class=JsonRoute)
 
 
 @router.post("", status_code=201, response_model=PlanOut)

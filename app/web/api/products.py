@@ -7,11 +7,12 @@ from fastapi import APIRouter, Response
 from app.services import products
 from app.web.deps import Now, Transaction, WantedPage
 from app.web.idempotency import Created, Once
+from app.web.json_body import JsonRoute
 from app.web.schemas.base import PageOut, Slug
 from app.web.schemas.products import ChangeProduct, CreateProduct, ProductOut
 from app.web.security import CanReadProducts, CanWriteProducts
 
-router = APIRouter(prefix="/api/products", tags=["products"])
+router = APIRouter(prefix="/api/products", tags=["products"], route_class=JsonRoute)
 
 
 @router.post("", status_code=201, response_model=ProductOut)

@@ -13,10 +13,11 @@ from app.telemetry import metrics
 from app.telemetry.logging import request_id_var
 from app.web.client_address import client_ip
 from app.web.deps import Runtime
+from app.web.json_body import JsonRoute
 from app.web.middleware.request_context import add_log_fields
 from app.web.schemas.validation import ValidateLicense, VerdictOut
 
-router = APIRouter(tags=["validation"])
+router = APIRouter(tags=["validation"], route_class=JsonRoute)
 
 
 @router.post("/api/licenses/validate", response_model=VerdictOut)

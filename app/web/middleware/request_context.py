@@ -21,7 +21,7 @@ SCOPE_FIELDS = "license_server.log_fields"
 MAX_LOGGED_PATH = 500
 
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._\-]{1,64}")
-_TRACEPARENT = re.compile(rb"[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})")
+_TRACEPARENT = re.compile(rb"(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
 
 _HEADERS_OF_EVERY_ANSWER = [
     (b"x-content-type-options", b"nosniff"),
@@ -107,7 +107,8 @@ def _request_id(scope: Scope) -> tuple[str, str | None]:
 def _write_line(scope: Scope, status: int | None, seconds: float, ip: str | None, trace_id: str | None) -> None:
     """One line a request; `HTTP`, and the status in words for refusals, are what the guide's searches find."""
     path: str = scope["path"][:MAX_LOGGED_PATH]
-    level = logging.DEBUG if path in QUIET_PATHS else logging.INFO
+    is_quiet = path in QUIET_PATHS and status != HTTPStatus.UNAUTHORIZED
+    level = logging.DEBUG if is_quiet else logging.INFO
     if not access_logger.isEnabledFor(level):
         return
     fields = {"event": "request", **scope.get(SCOPE_FIELDS, {})}

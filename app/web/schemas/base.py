@@ -58,20 +58,25 @@ def _in_range(moment: datetime) -> datetime:
 
 
 def _storable(features: dict[str, Any]) -> dict[str, Any]:
-    _require_depth(features, MAX_DEPTH)
-    text = json.dumps(features, allow_nan=False)
-    if len(text) > MAX_FEATURES_BYTES:
+    _require_storable(features, MAX_DEPTH)
+    text = json.dumps(features, allow_nan=False, ensure_ascii=False)
+    try:
+        size = len(text.encode())
+    except UnicodeEncodeError as error:
+        raise ValueError("must not contain broken characters") from error
+    if size > MAX_FEATURES_BYTES:
         raise ValueError(f"must not be larger than {MAX_FEATURES_BYTES} bytes")
-    if "\\u0000" in text or "\\ud8" in text.lower() or any(key == "" for key in features):
-        raise ValueError("must not contain empty names, NUL or broken characters")
     return features
 
 
-def _require_depth(value: object, depth: int) -> None:
+def _require_storable(value: object, depth: int) -> None:
     if depth == 0:
         raise ValueError(f"must not be nested deeper than {MAX_DEPTH} levels")
-    for inner in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
-        _require_depth(inner, depth - 1)
+    if isinstance(value, str) and "\0" in value:
+        raise ValueError("must not contain NUL")
+    inner = (*value, *value.values()) if isinstance(value, dict) else value if isinstance(value, list) else ()
+    for part in inner:
+        _require_storable(part, depth - 1)
 
 
 def _milliseconds(moment: datetime) -> str:
