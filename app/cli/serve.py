@@ -24,7 +24,7 @@ from app.cli.output import say
 from app.cli.workers import Workers
 from app.db.migrations import migrate
 from app.domain.errors import DatabaseUnavailable
-from app.runtime import database_url
+from app.runtime import database_url, open_vault
 from app.settings import Settings, load_settings
 from app.telemetry.logging import configure_logging, log
 from app.telemetry.multiprocess import prepare_multiprocess_dir
@@ -85,6 +85,7 @@ def _metrics_folder(settings: Settings) -> Iterator[None]:
 
 def _prepare(settings: Settings, url: str) -> FirstOperator | None:
     """Migrate and make the first operator; a database that is still starting is waited for, half a minute long."""
+    open_vault(settings)  # a key that cannot be read is told here in one sentence, and not by each worker
     if not settings.database_migrate_on_start:
         return None
     deadline = time.monotonic() + PREPARE_SECONDS

@@ -24,8 +24,7 @@ async def test_sigterm_under_load_fails_no_request(stopped_server: LiveServer, w
     await asyncio.to_thread(server.wait_until_ready)
     load = Load(server.port)
     crowd = asyncio.create_task(load.run(clients=20))
-    while load.statuses[200] < 400:
-        await asyncio.sleep(0.02)
+    await asyncio.to_thread(wait_until, lambda: load.statuses[200] >= 400, "the crowd is served")
 
     server.process.send_signal(signal.SIGTERM)
     await asyncio.to_thread(wait_until, lambda: _readiness(server) == 503, "readiness is 503")

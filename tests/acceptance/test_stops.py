@@ -102,6 +102,19 @@ def test_a_data_folder_that_is_a_file_is_told_in_one_sentence(embedded_server: L
     assert "DATA_DIR" in sentence
 
 
+def test_an_unreadable_encryption_key_is_told_in_one_sentence(embedded_server: LiveServer) -> None:
+    embedded_server.environment["DATABASE_MIGRATE_ON_START"] = "false"
+    (embedded_server.folder / "data").mkdir()
+    (embedded_server.folder / "data" / "encryption.key").write_text("nonsense")
+    embedded_server.start()
+
+    assert embedded_server.wait_for_end() == 1
+
+    [sentence] = embedded_server.stderr().splitlines()
+    assert "encryption.key" in sentence
+    assert embedded_server.postgres_processes() == []
+
+
 def test_a_database_that_is_away_is_waited_for_and_sigterm_ends_the_wait_at_once(tmp_path: Path) -> None:
     nowhere = f"postgresql://user:secret-word@127.0.0.1:{free_port()}/licenses"
     with LiveServerNotReady(tmp_path, database_settings(nowhere), free_port()) as server:
