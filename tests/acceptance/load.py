@@ -1,8 +1,9 @@
-"""A small load client: connections that ask again and again, and remember everything that went wrong."""
+"""Clients of our own: a crowd that remembers everything that went wrong, and one that stops in mid-sentence."""
 
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections import Counter
 from dataclasses import dataclass, field
 
@@ -59,3 +60,15 @@ async def _read_answer(reader: asyncio.StreamReader) -> tuple[int, bool]:
     [length] = [line.split(b":")[1] for line in head.split(b"\r\n") if line.startswith(b"content-length:")]
     await reader.readexactly(int(length))
     return int(head.split()[1]), b"connection: close" in head
+
+
+def half_asked(port: int) -> socket.socket:
+    """A connection whose request is under way: its head has arrived, most of its body has not."""
+    connection = socket.create_connection(("127.0.0.1", port), timeout=20)
+    connection.sendall(
+        b"POST /api/licenses/validate HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+        b"Content-Length: 42\r\nExpect: 100-continue\r\n\r\n"
+    )
+    assert connection.recv(1000).startswith(b"HTTP/1.1 100")
+    connection.sendall(b"{")
+    return connection
