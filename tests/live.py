@@ -9,11 +9,13 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 import httpx
+import psutil
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 START_SECONDS = 60.0
@@ -26,6 +28,14 @@ def free_port() -> int:
         listener.bind(("127.0.0.1", 0))
         port: int = listener.getsockname()[1]
         return port
+
+
+def wait_until(is_true: Callable[[], bool], wish: str, seconds: float = 30.0) -> None:
+    """Look again and again until it is true; an AssertionError names the wish when it is not in time."""
+    deadline = time.monotonic() + seconds
+    while not is_true():
+        assert time.monotonic() < deadline, f"not within {seconds} s: {wish}"
+        time.sleep(0.02)
 
 
 class LiveServer:
@@ -48,7 +58,7 @@ class LiveServer:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.client.close()
-        if self.process.poll() is None:
+        if self._process is not None and self._process.poll() is None:
             self.stop()
 
     @property
@@ -67,6 +77,7 @@ class LiveServer:
                 stdout=out,
                 stderr=err,
                 stdin=subprocess.DEVNULL,
+                start_new_session=True,
             )
 
     def full_environment(self) -> dict[str, str]:
@@ -92,6 +103,31 @@ class LiveServer:
         """Send a signal and wait for the end; the exit status."""
         self.process.send_signal(number)
         return self.process.wait(STOP_SECONDS)
+
+    def wait_for_end(self) -> int:
+        """Wait for an end that was asked for otherwise, or comes by itself; the exit status."""
+        return self.process.wait(STOP_SECONDS)
+
+    def interrupt(self) -> int:
+        """Press ctrl-C: the terminal sends SIGINT to the whole process group; the exit status."""
+        os.killpg(self.process.pid, signal.SIGINT)
+        return self.wait_for_end()
+
+    def wait_until_said(self, text: str) -> None:
+        """Wait until a sentence for people or a log line holds the text."""
+        wait_until(lambda: text in self.stderr() + self.stdout_path.read_text(), f"the server says {text!r}")
+
+    def children(self) -> list[psutil.Process]:
+        """The worker processes, oldest first."""
+        found = [
+            child for child in psutil.Process(self.process.pid).children() if "spawn_main" in " ".join(child.cmdline())
+        ]
+        return sorted(found, key=psutil.Process.create_time)
+
+    def postgres_processes(self) -> list[psutil.Process]:
+        """The living processes of the embedded PostgreSQL in this server's folder, the postmaster first."""
+        found = [process for process in psutil.process_iter() if _is_postgres_in(process, self.folder)]
+        return sorted(found, key=psutil.Process.create_time)
 
     def command(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run another `license-server` command in the same environment."""
@@ -127,3 +163,10 @@ class LiveServer:
     def lines(self) -> list[dict[str, Any]]:
         """All log lines so far; every one of them must be JSON."""
         return [json.loads(line) for line in self.stdout_path.read_text().splitlines()]
+
+
+def _is_postgres_in(process: psutil.Process, folder: Path) -> bool:
+    try:
+        return process.name() == "postgres" and Path(process.cwd()).is_relative_to(folder)
+    except psutil.Error:
+        return False

@@ -7,11 +7,12 @@ from uuid import UUID
 
 import typer
 
-from app.cli.context import AsJson, run
+from app.cli.arguments import parse_text
+from app.cli.context import AsJson, Cursor, run
 from app.cli.output import show, show_list
 from app.db.models import ApiKey
 from app.db.session import Session
-from app.domain.pages import MAX_LIMIT, PageRequest
+from app.domain.pages import MAX_LIMIT, Page, PageRequest
 from app.domain.permissions import COMMAND_LINE, Permission
 from app.runtime import Runtime
 from app.services import api_keys
@@ -21,7 +22,7 @@ app = typer.Typer(no_args_is_help=True, help="API keys: credentials for programs
 
 @app.command("create")
 def create(
-    name: Annotated[str, typer.Option(help="What it is for.")],
+    name: Annotated[str, typer.Option(parser=parse_text, metavar="TEXT", help="What it is for.")],
     scope: Annotated[list[Permission], typer.Option(help="What it may do; may be repeated.")],
     organization_id: Annotated[UUID | None, typer.Option(help="Of one organization instead of all.")] = None,
     as_json: AsJson = False,
@@ -37,24 +38,27 @@ def create(
 
 
 @app.command("list")
-def list_all(cursor: str | None = None, as_json: AsJson = False) -> None:
-    """List API keys, without their secrets."""
+def list_all(cursor: Cursor = None, as_json: AsJson = False) -> None:
+    """List API keys, newest first, at most 200, without their secrets."""
     page = PageRequest(MAX_LIMIT, cursor)
 
-    async def work(tx: Session, runtime: Runtime) -> list[ApiKey]:
-        return list((await api_keys.list_page(tx, COMMAND_LINE, page)).items)
+    async def work(tx: Session, runtime: Runtime) -> Page[ApiKey]:
+        return await api_keys.list_page(tx, COMMAND_LINE, page)
 
-    show_list([_card(api_key) for api_key in run(work)], as_json=as_json)
+    found = run(work)
+    columns = ("id", "name", "prefix", "revokedAt")
+    show_list([_card(api_key) for api_key in found.items], found.next_cursor, columns, as_json=as_json)
 
 
 @app.command("revoke")
-def revoke(api_key_id: Annotated[UUID, typer.Argument(help="The API key's id.")]) -> None:
+def revoke(api_key_id: Annotated[UUID, typer.Argument(help="The API key's id.")], as_json: AsJson = False) -> None:
     """End an API key at once."""
 
     async def work(tx: Session, runtime: Runtime) -> None:
         await api_keys.revoke(tx, COMMAND_LINE, api_key_id, now=runtime.now())
 
     run(work)
+    show({"id": api_key_id, "revoked": True}, as_json=as_json)
 
 
 def _card(api_key: ApiKey) -> dict[str, object]:

@@ -16,10 +16,12 @@ from app.domain.errors import DomainError
 from app.runtime import Runtime, database_url, open_runtime
 from app.settings import Settings, SettingsError, load_settings
 from app.telemetry.logging import configure_logging
+from app.telemetry.values import printable
 from app.vault import VaultError
 
 Result = TypeVar("Result")
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Cursor = Annotated[str | None, typer.Option(help="nextCursor of the page before.")]
 
 
 @contextmanager
@@ -30,7 +32,7 @@ def one_sentence() -> Iterator[None]:
     except (SettingsError, EmbeddedPostgresError, VaultError) as error:
         fail(str(error))
     except DomainError as error:
-        fail(f"{error.message} ({error.code})")
+        fail(printable(f"{error.message} ({error.code})"))
 
 
 def command_settings() -> Settings:

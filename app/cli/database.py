@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import secrets
 from dataclasses import dataclass
+from typing import Annotated
 
 import typer
 
+from app.cli.arguments import parse_text
 from app.cli.context import AsJson, command_settings, one_sentence
 from app.cli.output import say, show
 from app.db.migrations import migrate as migrate_schema
@@ -54,14 +56,17 @@ def tell_credentials(operator: FirstOperator | None) -> None:
         say(f"First operator: {operator.email} with the password from ADMIN_PASSWORD")
 
 
-def reset_password(email: str = typer.Argument(help="The account's e-mail address.")) -> None:
+def reset_password(
+    email: Annotated[str, typer.Argument(parser=parse_text, metavar="EMAIL", help="The account's e-mail address.")],
+    as_json: AsJson = False,
+) -> None:
     """Give an account a new password, printed once, and end all of its sessions."""
     password = secrets.token_urlsafe(GENERATED_PASSWORD_BYTES)
     with one_sentence():
         settings = command_settings()
         with database_url(settings) as url:
             asyncio.run(_reset_password(settings, url, email, password))
-    say(f"The new password of {email} is {password} (shown only this once)")
+    show({"email": email, "password": password}, as_json=as_json)
 
 
 async def _make_first_operator(settings: Settings, url: str) -> FirstOperator | None:

@@ -6,6 +6,8 @@ import typer
 
 from app import __version__
 from app.cli import api_keys, database, healthcheck, licenses, organizations, products, serve
+from app.cli.context import AsJson
+from app.cli.output import print_json
 from app.vault import make_key
 
 app = typer.Typer(
@@ -23,12 +25,13 @@ app.add_typer(api_keys.app, name="api-keys")
 
 
 @app.command("generate-key")
-def generate_key() -> None:
+def generate_key(as_json: AsJson = False) -> None:
     """Print a new key for ENCRYPTION_KEY."""
-    typer.echo(make_key())
+    key = make_key()
+    print_json({"key": key}) if as_json else typer.echo(key)
 
 
 @app.command("version")
-def version() -> None:
+def version(as_json: AsJson = False) -> None:
     """Print the version."""
-    typer.echo(__version__)
+    print_json({"version": __version__}) if as_json else typer.echo(__version__)

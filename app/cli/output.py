@@ -5,13 +5,18 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, NoReturn
+from uuid import UUID
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
+
+from app.telemetry.values import printable
 
 FAILED = 1
+UUID_LENGTH = 36
 
 console = Console()
 
@@ -22,25 +27,32 @@ def show(card: Mapping[str, Any], *, as_json: bool) -> None:
         print_json(card)
         return
     table = Table(show_header=False, box=None)
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
     for name, value in card.items():
-        table.add_row(f"[bold]{name}[/bold]", _cell(value))
+        table.add_row(Text(name, "bold"), _cell(value))
     console.print(table)
 
 
-def show_list(cards: Sequence[Mapping[str, Any]], *, as_json: bool) -> None:
-    """Several things of one kind."""
+def show_list(
+    cards: Sequence[Mapping[str, Any]], next_cursor: str | None, columns: Sequence[str], *, as_json: bool
+) -> None:
+    """A page of a list: all of it as JSON, or the columns that fit a terminal; and how to get the next page."""
     if as_json:
-        print_json({"items": cards})
+        print_json({"items": cards, "nextCursor": next_cursor})
         return
     if not cards:
         console.print("Nothing there yet.")
         return
-    table = Table()
-    for name in cards[0]:
-        table.add_column(name, overflow="fold")
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for name in columns:
+        width = UUID_LENGTH if isinstance(cards[0][name], UUID) else None
+        table.add_column(name, overflow="fold", min_width=width)
     for card in cards:
-        table.add_row(*(_cell(value) for value in card.values()))
+        table.add_row(*(_cell(card[name]) for name in columns))
     console.print(table)
+    if next_cursor is not None:
+        console.print(Text(f"There are more: add --cursor {next_cursor}"), soft_wrap=True)
 
 
 def print_json(document: Any) -> None:
@@ -60,13 +72,18 @@ def fail(sentence: str) -> NoReturn:
     raise SystemExit(FAILED)
 
 
-def _cell(value: Any) -> str:
+def _cell(value: Any) -> Text:
+    """Never markup, and nothing that could steer the terminal: names come from anywhere."""
     if value is None:
-        return "-"
+        return Text("-")
+    if isinstance(value, datetime):
+        return Text(value.astimezone(UTC).strftime("%Y-%m-%d %H:%MZ"))
     if isinstance(value, dict | list):
-        return json.dumps(value, default=_plain)
-    return str(_plain(value))
+        return Text(printable(json.dumps(value, default=_plain)))
+    return Text(printable(str(value)))
 
 
 def _plain(value: Any) -> Any:
-    return value.isoformat() if isinstance(value, datetime) else str(value)
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return str(value)

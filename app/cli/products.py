@@ -6,11 +6,12 @@ from typing import Annotated
 
 import typer
 
-from app.cli.context import AsJson, run
+from app.cli.arguments import parse_product_id, parse_text
+from app.cli.context import AsJson, Cursor, run
 from app.cli.output import show, show_list
 from app.db.models import Plan, Product
 from app.db.session import Session
-from app.domain.pages import MAX_LIMIT, PageRequest
+from app.domain.pages import MAX_LIMIT, Page, PageRequest
 from app.domain.permissions import COMMAND_LINE
 from app.runtime import Runtime
 from app.services import plans, products
@@ -21,8 +22,13 @@ plans_app = typer.Typer(no_args_is_help=True, help="Plans: the terms that licens
 
 @app.command("create")
 def create(
-    product_id: Annotated[str, typer.Argument(help="What clients name it by, such as itechsmart-ninja.")],
-    name: Annotated[str, typer.Option(help="Its name for people.")],
+    product_id: Annotated[
+        str,
+        typer.Argument(
+            parser=parse_product_id, metavar="ID", help="What clients name it by, such as itechsmart-ninja."
+        ),
+    ],
+    name: Annotated[str, typer.Option(parser=parse_text, metavar="TEXT", help="Its name for people.")],
     as_json: AsJson = False,
 ) -> None:
     """Create a product."""
@@ -34,25 +40,28 @@ def create(
 
 
 @app.command("list")
-def list_all(cursor: str | None = None, as_json: AsJson = False) -> None:
-    """List products."""
+def list_all(cursor: Cursor = None, as_json: AsJson = False) -> None:
+    """List products in the order of their ids, at most 200."""
     page = PageRequest(MAX_LIMIT, cursor)
 
-    async def work(tx: Session, runtime: Runtime) -> list[Product]:
-        return list((await products.list_page(tx, page)).items)
+    async def work(tx: Session, runtime: Runtime) -> Page[Product]:
+        return await products.list_page(tx, page)
 
-    show_list([_card(product) for product in run(work)], as_json=as_json)
+    found = run(work)
+    show_list([_card(product) for product in found.items], found.next_cursor, ("id", "name"), as_json=as_json)
 
 
 @plans_app.command("list")
-def list_plans(cursor: str | None = None, as_json: AsJson = False) -> None:
-    """List plans."""
+def list_plans(cursor: Cursor = None, as_json: AsJson = False) -> None:
+    """List plans, at most 200."""
     page = PageRequest(MAX_LIMIT, cursor)
 
-    async def work(tx: Session, runtime: Runtime) -> list[Plan]:
-        return list((await plans.list_page(tx, page)).items)
+    async def work(tx: Session, runtime: Runtime) -> Page[Plan]:
+        return await plans.list_page(tx, page)
 
-    show_list([_plan_card(plan) for plan in run(work)], as_json=as_json)
+    found = run(work)
+    columns = ("id", "name", "tier", "maxUsers", "trialDays")
+    show_list([_plan_card(plan) for plan in found.items], found.next_cursor, columns, as_json=as_json)
 
 
 def _card(product: Product) -> dict[str, object]:

@@ -25,6 +25,7 @@ from app.telemetry.values import (
     plain_name,
     plain_stack,
     plain_text,
+    printable,
     timestamp,
 )
 
@@ -152,14 +153,14 @@ class ConsoleFormatter(logging.Formatter):
         members = line_members(record)
         level = str(members.pop("level"))
         moment = str(members.pop("timestamp"))[11:23]
-        message = _printable(members.pop("message"))
+        message = printable(members.pop("message"))
         stacks = [str(members.pop(name)) for name in ("exception", "stack") if name in members]
         if members["event"] == NO_EVENT:
             del members["event"]
 
-        fields = " ".join(f"{_dim(_printable(name))}={_printable(value)}" for name, value in members.items())
+        fields = " ".join(f"{_dim(printable(name))}={printable(value)}" for name, value in members.items())
         line = f"{_dim(moment)} \x1b[{COLOURS[level]}m{level:<7}\x1b[0m {message}  {fields}"
-        return "\n".join([line.rstrip(), *(_printable(text) for stack in stacks for text in stack.splitlines())])
+        return "\n".join([line.rstrip(), *(printable(text) for stack in stacks for text in stack.splitlines())])
 
 
 def line_members(record: logging.LogRecord) -> Fields:
@@ -270,14 +271,6 @@ def _without_request_word(value: Plain) -> Plain:
 
 def _lower(text: str) -> str:
     return text.replace(_REQUEST_WORD, _REQUEST_WORD.lower())
-
-
-def _printable(value: object) -> str:
-    """The value on one line of a terminal: control and direction characters are spelled out."""
-    text = str(value)
-    if text.isprintable():
-        return text
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
 
 
 def _dim(text: str) -> str:

@@ -153,6 +153,14 @@ def _plain_object(value: object, allowance: Allowance, depth: int) -> Plain:
     return allowance.take(plain_text(str(value)))
 
 
+def printable(value: object) -> str:
+    """The value on one line of a terminal: control and direction characters are spelled out."""
+    text = str(value)
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
+
+
 def timestamp(moment: datetime) -> str:
     """An aware moment as the contract writes it: UTC, milliseconds, Z."""
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -17,6 +17,7 @@ from app.domain.licenses import ValidationCode
 from app.runtime import Clock, Runtime, database_url, open_runtime, utc_now
 from app.settings import RateLimitPolicy, Settings
 from app.telemetry import metrics, security_log
+from app.telemetry.instrumentation import instrument
 from app.telemetry.multiprocess import fold_dead_workers
 from app.telemetry.security_log import SecurityEvent
 from app.web import probes, problems
@@ -65,7 +66,7 @@ def _add_middleware(app: FastAPI, settings: Settings) -> None:
         )
     app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes)
     app.add_middleware(RequestContext, trusted_proxies=settings.trusted_proxies)
-    metrics.instrument(app)
+    instrument(app)
 
 
 @asynccontextmanager

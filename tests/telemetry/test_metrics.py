@@ -13,7 +13,8 @@ from prometheus_client import Counter, Gauge, Histogram
 from prometheus_client.parser import text_string_to_metric_families
 
 from app.telemetry import metrics
-from app.telemetry.metrics import REGISTRY, initialise, instrument, render
+from app.telemetry.instrumentation import instrument
+from app.telemetry.metrics import REGISTRY, initialise, render
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]

@@ -18,8 +18,17 @@ from pydantic import (
 )
 from pydantic.alias_generators import to_camel
 
+from app.domain.words import (
+    MAX_LIMIT_NUMBER,
+    MAX_LONG_TEXT_LENGTH,
+    MAX_TEXT_LENGTH,
+    PRODUCT_ID,
+    TIER,
+    YEARS,
+    require_printable,
+)
+
 MAX_FEATURES_BYTES = 16_384
-MAX_INT = 2**31 - 1
 MAX_BIGINT = 2**63 - 1
 MAX_DEPTH = 8
 
@@ -45,15 +54,9 @@ class PageOut(Out, Generic[Item]):
     next_cursor: str | None
 
 
-def _printable(text: str) -> str:
-    if any(ord(character) < 32 or ord(character) == 127 for character in text):
-        raise ValueError("must not contain control characters")
-    return text
-
-
 def _in_range(moment: datetime) -> datetime:
-    if not 1970 <= moment.year <= 9000:
-        raise ValueError("must lie between the years 1970 and 9000")
+    if not YEARS[0] <= moment.year <= YEARS[1]:
+        raise ValueError(f"must lie between the years {YEARS[0]} and {YEARS[1]}")
     return moment.astimezone(UTC)
 
 
@@ -90,14 +93,18 @@ def _not_a_bool(value: object) -> object:
 
 
 Text = Annotated[
-    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200), AfterValidator(_printable)
+    str,
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=MAX_TEXT_LENGTH),
+    AfterValidator(require_printable),
 ]
 LongText = Annotated[
-    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=500), AfterValidator(_printable)
+    str,
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=MAX_LONG_TEXT_LENGTH),
+    AfterValidator(require_printable),
 ]
-Slug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._\-]{0,99}$")]
-TierName = Annotated[str, StringConstraints(pattern=r"^[A-Z][A-Z0-9_]{0,49}$")]
-Limit = Annotated[int, BeforeValidator(_not_a_bool), Field(ge=0, le=MAX_INT)]
+Slug = Annotated[str, StringConstraints(pattern=PRODUCT_ID)]
+TierName = Annotated[str, StringConstraints(pattern=TIER)]
+Limit = Annotated[int, BeforeValidator(_not_a_bool), Field(ge=0, le=MAX_LIMIT_NUMBER)]
 BigLimit = Annotated[int, BeforeValidator(_not_a_bool), Field(ge=0, le=MAX_BIGINT)]
 Moment = Annotated[AwareDatetime, AfterValidator(_in_range)]
 Features = Annotated[dict[Text, Any], AfterValidator(_storable)]

@@ -1,0 +1,52 @@
+"""The kinds of arguments that commands take, as strict as the HTTP door: a wrong one is told with the usage."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from functools import partial
+
+import typer
+from pydantic.networks import validate_email
+
+from app.domain import words
+from app.domain.license_keys import MAX_LENGTH
+
+MIN_IMPORTED_KEY_LENGTH = 8
+MOMENT_FORMATS = ("%Y-%m-%d", "%Y-%m-%dT%H:%M:%SZ")
+
+
+def _parser(require: Callable[[str], str]) -> Callable[[str], str]:
+    def parse(text: str) -> str:
+        try:
+            return require(text)
+        except ValueError as error:
+            raise typer.BadParameter(str(error)) from error
+
+    return parse
+
+
+def parse_moment(text: str) -> datetime:
+    """A day or a time in UTC."""
+    for form in MOMENT_FORMATS:
+        try:
+            moment = datetime.strptime(text, form).replace(tzinfo=UTC)
+        except ValueError:
+            continue
+        earliest, latest = words.YEARS
+        if earliest <= moment.year <= latest:
+            return moment
+        raise typer.BadParameter(f"must lie between the years {earliest} and {latest}")
+    raise typer.BadParameter("must be a day such as 2030-12-31 or a time in UTC such as 2030-12-31T18:00:00Z")
+
+
+def _require_email(text: str) -> str:
+    return validate_email(words.require_printable(text))[1]
+
+
+parse_text = _parser(words.require_text)
+parse_long_text = _parser(partial(words.require_text, longest=words.MAX_LONG_TEXT_LENGTH))
+parse_imported_key = _parser(partial(words.require_text, longest=MAX_LENGTH, shortest=MIN_IMPORTED_KEY_LENGTH))
+parse_product_id = _parser(words.require_product_id)
+parse_tier = _parser(words.require_tier)
+parse_email = _parser(_require_email)

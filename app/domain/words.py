@@ -1,0 +1,43 @@
+"""What names, ids and moments may look like, whichever door they come through."""
+
+from __future__ import annotations
+
+import re
+
+MAX_TEXT_LENGTH = 200
+MAX_LONG_TEXT_LENGTH = 500
+MAX_LIMIT_NUMBER = 2**31 - 1
+YEARS = (1970, 9000)
+PRODUCT_ID = r"^[a-z0-9][a-z0-9._\-]{0,99}$"
+TIER = r"^[A-Z][A-Z0-9_]{0,49}$"
+
+
+def require_printable(text: str) -> str:
+    """The text as it is; ValueError when it holds a control character or half a character."""
+    if any(ord(character) < 32 or ord(character) == 127 for character in text):
+        raise ValueError("must not contain control characters")
+    if any(0xD800 <= ord(character) <= 0xDFFF for character in text):
+        raise ValueError("must be valid UTF-8")
+    return text
+
+
+def require_text(text: str, longest: int = MAX_TEXT_LENGTH, shortest: int = 1) -> str:
+    """The text without surrounding blanks; ValueError when nothing is left, or too much, or what cannot be printed."""
+    stripped = text.strip()
+    if not shortest <= len(stripped) <= longest:
+        raise ValueError(f"must have {shortest} to {longest} characters")
+    return require_printable(stripped)
+
+
+def require_product_id(text: str) -> str:
+    """A product's id; ValueError for anything else."""
+    if re.fullmatch(PRODUCT_ID, text) is None:
+        raise ValueError("must be up to 100 of a-z 0-9 . _ - and begin with a letter or digit")
+    return text
+
+
+def require_tier(text: str) -> str:
+    """A tier's name; ValueError for anything else."""
+    if re.fullmatch(TIER, text) is None:
+        raise ValueError("must be up to 50 of A-Z 0-9 _ and begin with a letter, such as PROFESSIONAL")
+    return text
