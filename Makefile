@@ -43,8 +43,8 @@ contracts: install ## Check that imports only go down the stairs
 audit: install ## Ask the registry for known vulnerabilities of what is installed
 	bash scripts/audit
 
-unit: install ## Run the tests
-	$(BIN)/python -m pytest
+unit: install ## Run the tests, one process a core
+	$(BIN)/python -m pytest --numprocesses auto
 
 lock: install ## Resolve the dependencies anew into the lock files
 	$(BIN)/python -m pip install --quiet uv

@@ -38,8 +38,15 @@ def test_a_new_key_in_front_encrypts_and_the_old_one_still_opens() -> None:
         Vault((OLD,)).decrypt(rotated.encrypt("new secret"))
 
 
-@pytest.mark.parametrize("token", [b"", b"nonsense", Vault((OTHER,)).encrypt("secret"), "ü".encode()])
-def test_what_no_key_opens_is_an_error_that_says_what_to_do(token: bytes) -> None:
+@pytest.mark.parametrize("token", [b"", b"nonsense", "ü".encode()])
+def test_what_is_no_secret_is_an_error_that_says_what_to_do(token: bytes) -> None:
+    with pytest.raises(VaultError, match="add the key it was made with"):
+        Vault((NEW, OLD)).decrypt(token)
+
+
+def test_what_no_key_opens_is_an_error_that_says_what_to_do() -> None:
+    token = Vault((OTHER,)).encrypt("secret")
+
     with pytest.raises(VaultError, match="add the key it was made with"):
         Vault((NEW, OLD)).decrypt(token)
 

@@ -12,7 +12,8 @@ import typer
 from app.cli.output import fail
 from app.db.embedded import EmbeddedPostgresError
 from app.db.session import Session
-from app.domain.errors import DomainError
+from app.domain.errors import DatabaseUnavailable, DomainError, SchemaOutdated
+from app.ops.health import Check, check_readiness
 from app.runtime import Runtime, database_url, open_runtime
 from app.settings import Settings, SettingsError, load_settings
 from app.telemetry.logging import configure_logging
@@ -53,5 +54,15 @@ def run(work: Callable[[Session, Runtime], Awaitable[Result]]) -> Result:
 async def _in_transaction(
     settings: Settings, url: str, work: Callable[[Session, Runtime], Awaitable[Result]]
 ) -> Result:
-    async with open_runtime(settings, url) as runtime, runtime.database.transaction() as tx:
-        return await work(tx, runtime)
+    async with open_runtime(settings, url) as runtime:
+        await _require_ready_database(runtime)
+        async with runtime.database.transaction() as tx:
+            return await work(tx, runtime)
+
+
+async def _require_ready_database(runtime: Runtime) -> None:
+    readiness = await check_readiness(runtime.probe_lane, head_revision=runtime.head_revision, is_draining=False)
+    if Check.DATABASE in readiness.failed:
+        raise DatabaseUnavailable
+    if Check.SCHEMA in readiness.failed:
+        raise SchemaOutdated(readiness.failed[Check.SCHEMA])

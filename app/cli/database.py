@@ -13,9 +13,8 @@ from app.cli.arguments import parse_text
 from app.cli.context import AsJson, command_settings, one_sentence
 from app.cli.output import say, show
 from app.db.migrations import migrate as migrate_schema
-from app.passwords import Passwords
 from app.runtime import database_url, open_runtime
-from app.services import users
+from app.services import licenses, users
 from app.settings import Settings
 
 GENERATED_PASSWORD_BYTES = 18
@@ -36,14 +35,14 @@ def migrate(as_json: AsJson = False) -> None:
         settings = command_settings()
         with database_url(settings) as url:
             before, after = migrate_schema(url)
-            operator = make_first_operator(settings, url)
+            operator = prepare_installation(settings, url)
     show({"before": before, "after": after}, as_json=as_json)
     tell_credentials(operator)
 
 
-def make_first_operator(settings: Settings, url: str) -> FirstOperator | None:
-    """Make the first operator of an installation that has none; nothing happens when there is one."""
-    return asyncio.run(_make_first_operator(settings, url))
+def prepare_installation(settings: Settings, url: str) -> FirstOperator | None:
+    """Check that our keys open what is stored (else EncryptionKeyMissing); make the first operator if there is none."""
+    return asyncio.run(_prepare_installation(settings, url))
 
 
 def tell_credentials(operator: FirstOperator | None) -> None:
@@ -69,9 +68,10 @@ def reset_password(
     show({"email": email, "password": password}, as_json=as_json)
 
 
-async def _make_first_operator(settings: Settings, url: str) -> FirstOperator | None:
+async def _prepare_installation(settings: Settings, url: str) -> FirstOperator | None:
     async with open_runtime(settings, url) as runtime:
         async with runtime.database.transaction() as tx:
+            await licenses.require_readable_keys(tx, runtime.vault)
             if not await users.needs_first_operator(tx):
                 return None
         given = settings.admin_password
@@ -83,8 +83,7 @@ async def _make_first_operator(settings: Settings, url: str) -> FirstOperator | 
 
 
 async def _reset_password(settings: Settings, url: str, email: str, password: str) -> None:
-    passwords = Passwords()
-    async with open_runtime(settings, url) as runtime, runtime.database.transaction() as tx:
-        password_hash = await passwords.hash(password)
-        await users.reset_password(tx, email, password_hash, now=runtime.now())
-    passwords.close()
+    async with open_runtime(settings, url) as runtime:
+        password_hash = await runtime.passwords.hash(password)
+        async with runtime.database.transaction() as tx:
+            await users.reset_password(tx, email, password_hash, now=runtime.now())

@@ -142,8 +142,15 @@ def revoke(license_id: LicenseId, as_json: AsJson = False) -> None:
 
 
 @app.command("renew")
-def renew(license_id: LicenseId, expires_at: Moment = None, as_json: AsJson = False) -> None:
-    """Give a license a new end, or none; a trial becomes a full license."""
+def renew(
+    license_id: LicenseId,
+    expires_at: Moment = None,
+    without_end: Annotated[bool, typer.Option("--without-end", help="Instead of a new end: none.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Give a license a new end, or none; a trial stops being one and keeps its terms."""
+    if (expires_at is None) != without_end:
+        raise typer.BadParameter("give exactly one of --expires-at and --without-end")
 
     async def work(tx: Session, runtime: Runtime) -> License:
         return await licenses.renew(tx, COMMAND_LINE, license_id, expires_at, now=runtime.now())

@@ -18,7 +18,7 @@ from types import FrameType
 import uvicorn
 
 from app.cli.context import one_sentence
-from app.cli.database import FirstOperator, make_first_operator, tell_credentials
+from app.cli.database import FirstOperator, prepare_installation, tell_credentials
 from app.cli.listening import bound_sockets, server_address
 from app.cli.output import say
 from app.cli.workers import Workers
@@ -92,7 +92,7 @@ def _prepare(settings: Settings, url: str) -> FirstOperator | None:
     while True:
         try:
             migrate(url)
-            return make_first_operator(settings, url)
+            return prepare_installation(settings, url)
         except DatabaseUnavailable as error:
             reason = _reason(error)
             if time.monotonic() > deadline:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import signal
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from uvicorn.supervisors import Multiprocess
 
@@ -12,21 +14,55 @@ PAUSE_SECONDS = 0.05
 
 
 class Workers(Multiprocess):
-    """Starts the processes, replaces those that die, and ends with them."""
+    """Starts the processes, replaces those that die, and ends with them.
+
+    ctrl-C is for the supervisor alone: a terminal sends it to every process, and a worker that heard of one stop twice
+    would take the second for haste and cut its answers.
+    """
+
+    _stop_signal = signal.SIGTERM
+
+    def init_processes(self) -> None:
+        """Start the processes."""
+        with _interrupts_kept_back():
+            super().init_processes()
+
+    def keep_subprocess_alive(self) -> None:
+        """Replace those that died."""
+        with _interrupts_kept_back():
+            super().keep_subprocess_alive()
+
+    def handle_int(self) -> None:
+        """Stop without a drain."""
+        self._stop_signal = signal.SIGUSR1
+        super().handle_int()
 
     def terminate_all(self) -> None:
         """Ask all processes to stop; from now on the port is theirs alone, so that it closes with the last of them."""
         for listener in self.sockets:
             listener.close()
-        super().terminate_all()
+        self._tell_living(self._stop_signal)
 
     def join_all(self) -> None:
         """Wait for their end, which their drain and grace bound, and pass on signals that ask for haste."""
         self.signal_queue.clear()
-        while alive := [worker for worker in self.processes if worker.process.is_alive()]:
+        while any(worker.process.is_alive() for worker in self.processes):
             while self.signal_queue:
-                number = self.signal_queue.pop(0)
-                if number in (signal.SIGINT, signal.SIGTERM):
-                    for worker in alive:
-                        os.kill(worker.process.pid or 0, signal.SIGTERM)
+                if self.signal_queue.pop(0) in (signal.SIGINT, signal.SIGTERM):
+                    self._tell_living(signal.SIGTERM)
             time.sleep(PAUSE_SECONDS)
+
+    def _tell_living(self, number: signal.Signals) -> None:
+        for worker in self.processes:
+            if worker.process.pid is not None and worker.process.is_alive():
+                os.kill(worker.process.pid, number)
+
+
+@contextmanager
+def _interrupts_kept_back() -> Iterator[None]:
+    """Processes that are started meanwhile never see ctrl-C; ours is delivered afterwards."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)

@@ -79,6 +79,12 @@ class DatabaseUnavailable(Unavailable):
     code = "DATABASE_UNAVAILABLE"
 
 
+class SchemaOutdated(Unavailable):
+    """The schema of the database is not the one of this release; run: license-server migrate"""
+
+    code = "SCHEMA_OUTDATED"
+
+
 class EncryptionKeyMissing(Unavailable):
     """This was encrypted with a key that the server was not given; add that key to ENCRYPTION_KEY."""
 

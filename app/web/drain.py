@@ -36,8 +36,8 @@ def drain_on_sigterm(runtime: Runtime) -> None:
     """Let SIGTERM take effect only after DRAIN_SECONDS, in which readiness is 503 and connections are let go.
 
     Until then requests are answered as ever. A second SIGTERM, or ctrl-C, ends the drain; one more also cuts what is
-    still being answered. Does nothing where no server has put its handler in place (tests that call the application
-    directly).
+    still being answered. SIGUSR1 stops without a drain, which is how workers are told of a ctrl-C. Does nothing where no
+    server has put its handler in place (tests that call the application directly).
     """
     handler = signal.getsignal(signal.SIGTERM)
     server = getattr(handler, "__self__", None)
@@ -49,7 +49,11 @@ def drain_on_sigterm(runtime: Runtime) -> None:
     def on_sigterm(number: int, frame: FrameType | None) -> None:
         loop.call_soon_threadsafe(drain.next_step)
 
+    def on_sigusr1(number: int, frame: FrameType | None) -> None:
+        loop.call_soon_threadsafe(drain.stop)
+
     signal.signal(signal.SIGTERM, on_sigterm)
+    signal.signal(signal.SIGUSR1, on_sigusr1)
     _on_end_of_parent(loop, drain.stop)
 
 

@@ -11,6 +11,7 @@ import psycopg
 import pytest
 
 from app.db.embedded import EmbeddedPostgres
+from app.vault import make_key
 from tests.acceptance.conftest import database_settings
 from tests.live import LiveServer, free_port, wait_until
 
@@ -106,3 +107,25 @@ class _Unready(LiveServer):
             return httpx.get(f"{self.url}/livez").status_code == 200
         except httpx.TransportError:
             return False
+
+
+def test_an_encryption_key_that_opens_nothing_stored_stops_the_start(stopped_server: LiveServer) -> None:
+    server = stopped_server
+    who = ("--name", "Acme", "--domain", "acme.example", "--email", "it@acme.example")
+    organization = server.json("organizations", "create", *who)
+    server.json("licenses", "issue", "--organization-id", organization["id"], "--tier", "UNLIMITED")
+    server.environment["ENCRYPTION_KEY"] = make_key()
+
+    server.start()
+
+    assert server.process.wait(30) == 1
+    assert "add that key to ENCRYPTION_KEY. (ENCRYPTION_KEY_MISSING)" in server.stderr()
+
+
+def test_a_command_on_a_database_that_was_never_migrated_says_what_to_run(empty_database: str, tmp_path: Path) -> None:
+    server = LiveServer(tmp_path, database_settings(empty_database), free_port())
+
+    done = server.command("licenses", "list")
+
+    assert done.returncode == 1
+    assert done.stderr == "The schema is at nothing, not at 0001; run: license-server migrate (SCHEMA_OUTDATED)\n"

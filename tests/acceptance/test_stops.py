@@ -146,3 +146,15 @@ class LiveServerNotReady(LiveServer):
     def __enter__(self) -> LiveServer:
         self.start()
         return self
+
+
+def test_postgresql_that_was_killed_under_the_server_is_started_again(embedded_server: LiveServer) -> None:
+    server = embedded_server
+    server.start()
+    server.wait_until_ready()
+
+    server.postgres_processes()[0].kill()
+
+    wait_until(lambda: server.client.get("/health").status_code == 503, "the outage is seen")
+    server.wait_until_ready()
+    assert server.client.post("/api/licenses/validate", json={"licenseKey": "unknown"}).json()["code"] == "NOT_FOUND"

@@ -35,7 +35,7 @@ def test_the_life_of_a_license_on_the_command_line(cli: CommandLine) -> None:
     }
     assert cli.json("licenses", "suspend", license_id)["status"] == "SUSPENDED"
     assert cli.json("licenses", "reinstate", license_id)["status"] == "ACTIVE"
-    assert cli.json("licenses", "renew", license_id)["expiresAt"] is None
+    assert cli.json("licenses", "renew", license_id, "--without-end")["expiresAt"] is None
     assert cli.json("licenses", "revoke", license_id)["status"] == "REVOKED"
     assert cli.refusal("licenses", "suspend", license_id).endswith("(LICENSE_STATE_CONFLICT)")
 

@@ -190,3 +190,14 @@ def _shell(search: str, text: str) -> int:
 
 def _bytes(text: str) -> bytes:
     return text.encode("utf-8", "surrogatepass")
+
+
+async def test_a_traced_request_is_answered_with_our_own_span_of_the_trace(refused_client: httpx.AsyncClient) -> None:
+    trace_id = "4bf92f3577b34da6a3ce929d0e0e4736"
+
+    response = await refused_client.get("/nowhere", headers={"traceparent": f"00-{trace_id}-00f067aa0ba902b7-01"})
+
+    version, answered_id, span_id, flags = response.headers["traceparent"].split("-")
+    assert (version, answered_id, flags) == ("00", trace_id, "01")
+    assert len(span_id) == 16
+    assert span_id != "00f067aa0ba902b7"

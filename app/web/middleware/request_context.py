@@ -6,6 +6,7 @@ import logging
 import re
 import secrets
 from collections.abc import Sequence
+from dataclasses import dataclass
 from http import HTTPStatus
 from time import perf_counter
 
@@ -21,7 +22,7 @@ SCOPE_FIELDS = "license_server.log_fields"
 MAX_LOGGED_PATH = 500
 
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._\-]{1,64}")
-_TRACEPARENT = re.compile(rb"(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
+_TRACEPARENT = re.compile(rb"(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-([0-9a-f]{2})")
 
 _HEADERS_OF_EVERY_ANSWER = [
     (b"x-content-type-options", b"nosniff"),
@@ -47,10 +48,10 @@ class RequestContext:
             await self._app(scope, receive, send)
             return
         started_at = perf_counter()
-        request_id, trace_id = _request_id(scope)
+        request_id, trace = _request_id(scope)
         token = request_id_var.set(request_id)
         ip = client_address.resolve(scope, self._trusted_proxies)
-        answer = _Answer(scope, send, request_id)
+        answer = _Answer(scope, send, request_id, trace)
         try:
             await self._app(scope, receive, answer.send)
         except Exception:
@@ -58,7 +59,7 @@ class RequestContext:
             if answer.status is None:
                 await problems.internal_error()(scope, receive, answer.send)
         finally:
-            _write_line(scope, answer.status, perf_counter() - started_at, ip, trace_id)
+            _write_line(scope, answer.status, perf_counter() - started_at, ip, trace)
             request_id_var.reset(token)
 
 
@@ -67,13 +68,26 @@ def add_log_fields(scope: Scope, **fields: object) -> None:
     scope.setdefault(SCOPE_FIELDS, {}).update(fields)
 
 
+@dataclass(frozen=True, slots=True)
+class _Trace:
+    """The trace that a request belongs to (W3C Trace Context)."""
+
+    id: str
+    flags: str
+
+    def of_our_span(self) -> bytes:
+        """The traceparent that tells the caller which span of the trace this answer is."""
+        return f"00-{self.id}-{secrets.token_hex(8)}-{self.flags}".encode()
+
+
 class _Answer:
     """Passes an answer on, adds the headers that every answer has, and remembers its status."""
 
-    def __init__(self, scope: Scope, send: Send, request_id: str) -> None:
+    def __init__(self, scope: Scope, send: Send, request_id: str, trace: _Trace | None) -> None:
         self._scope = scope
         self._send = send
         self._request_id = request_id
+        self._trace = trace
         self.status: int | None = None
 
     async def send(self, message: Message) -> None:
@@ -83,6 +97,8 @@ class _Answer:
             names = {name.lower() for name, _ in headers}
             headers.extend(header for header in _HEADERS_OF_EVERY_ANSWER if header[0] not in names)
             headers.append((b"x-request-id", self._request_id.encode()))
+            if self._trace is not None:
+                headers.append((b"traceparent", self._trace.of_our_span()))
             if _is_draining(self._scope):
                 headers.append((b"connection", b"close"))
             message = {**message, "headers": headers}
@@ -94,17 +110,17 @@ def _is_draining(scope: Scope) -> bool:
     return runtime is not None and runtime.is_draining
 
 
-def _request_id(scope: Scope) -> tuple[str, str | None]:
-    given, trace_id = None, None
+def _request_id(scope: Scope) -> tuple[str, _Trace | None]:
+    given, trace = None, None
     for name, value in scope["headers"]:
         if name == b"x-request-id" and _REQUEST_ID.fullmatch(value):
             given = value.decode()
         elif name == b"traceparent" and (match := _TRACEPARENT.fullmatch(value)):
-            trace_id = match[1].decode()
-    return given or trace_id or secrets.token_hex(16), trace_id
+            trace = _Trace(match[1].decode(), match[2].decode())
+    return given or (trace.id if trace else secrets.token_hex(16)), trace
 
 
-def _write_line(scope: Scope, status: int | None, seconds: float, ip: str | None, trace_id: str | None) -> None:
+def _write_line(scope: Scope, status: int | None, seconds: float, ip: str | None, trace: _Trace | None) -> None:
     """One line a request; `HTTP`, and the status in words for refusals, are what the guide's searches find."""
     path: str = scope["path"][:MAX_LOGGED_PATH]
     is_quiet = path in QUIET_PATHS and status != HTTPStatus.UNAUTHORIZED
@@ -114,8 +130,8 @@ def _write_line(scope: Scope, status: int | None, seconds: float, ip: str | None
     fields = {"event": "request", **scope.get(SCOPE_FIELDS, {})}
     if status is not None and status >= HTTPStatus.BAD_REQUEST:
         fields["status_text"] = HTTPStatus(status).phrase
-    if trace_id is not None:
-        fields["trace_id"] = trace_id
+    if trace is not None:
+        fields["trace_id"] = trace.id
     message = f"{scope['method']} {path} HTTP/{scope['http_version']} {status or 'aborted'}"
     log(
         access_logger,

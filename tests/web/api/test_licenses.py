@@ -224,11 +224,16 @@ async def test_members_that_are_left_out_stay_and_null_means_no_limit(api: httpx
     path = f"/api/licenses/{license['id']}"
 
     first = (await api.patch(path, json={"maxUsers": 0})).json()
-    second = (await api.patch(path, json={"maxMachines": None, "expiresAt": None, "allowedProducts": None})).json()
+    second = (await api.patch(path, json={"maxMachines": None, "expiresAt": None})).json()
+    third = await api.patch(path, json={"allowedProducts": None})
+    fourth = (await api.patch(path, json={"maxProducts": None, "allowedProducts": None})).json()
 
     assert (first["maxUsers"], first["maxMachines"], first["expiresAt"]) == (0, 3, "2027-01-01T00:00:00.000Z")
     assert (second["maxUsers"], second["maxMachines"], second["expiresAt"]) == (0, None, None)
-    assert second["allowedProducts"] is None
+    assert read_problem(third, 422, "TOO_MANY_PRODUCTS")["detail"].startswith(
+        "`allowedProducts` null means every product"
+    )
+    assert (fourth["maxProducts"], fourth["allowedProducts"]) == (None, None)
     assert (await api.patch(path, json={})).json()["maxUsers"] == 0
 
 
