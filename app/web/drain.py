@@ -36,8 +36,8 @@ def drain_on_sigterm(runtime: Runtime) -> None:
     """Let SIGTERM take effect only after DRAIN_SECONDS, in which readiness is 503 and connections are let go.
 
     Until then requests are answered as ever. A second SIGTERM, or ctrl-C, ends the drain; one more also cuts what is
-    still being answered. SIGUSR1 stops without a drain, which is how workers are told of a ctrl-C. Does nothing where no
-    server has put its handler in place (tests that call the application directly).
+    still being answered. SIGUSR1 stops without a drain, which is how workers are told of a ctrl-C. Does nothing where
+    no server has put its handler in place (tests that call the application directly).
     """
     handler = signal.getsignal(signal.SIGTERM)
     server = getattr(handler, "__self__", None)
