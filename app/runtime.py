@@ -27,7 +27,7 @@ from app.vault import Vault, read_or_make_key_file
 BATCHES_IN_FLIGHT = 2
 MAX_BATCH = 256
 MAX_LINE = 4096
-PROBE_SECONDS = 0.8
+PROBE_SECONDS = 0.6
 REVIVE_SECONDS = 2.0
 
 logger = logging.getLogger(__name__)
@@ -38,7 +38,10 @@ ValidationLine = Coalescer[ValidationQuestion, Verdict]
 
 @dataclass(slots=True)
 class Runtime:
-    """Everything long-lived; `is_draining` turns true when the server was asked to stop."""
+    """Everything long-lived; `is_draining` turns true when the server was asked to stop.
+
+    `seat_takers` keeps half of the pool for others while many new machines ask at once.
+    """
 
     settings: Settings
     database_url: str
@@ -49,6 +52,7 @@ class Runtime:
     passwords: Passwords
     clock: Clock
     head_revision: str
+    seat_takers: asyncio.Semaphore
     started_at: float = field(default_factory=time.monotonic)
     is_draining: bool = False
 
@@ -99,6 +103,7 @@ async def open_runtime(settings: Settings, url: str, *, clock: Clock = utc_now) 
             passwords=passwords,
             clock=clock,
             head_revision=head_revision(),
+            seat_takers=asyncio.Semaphore(max(1, settings.database_pool_size // 2)),
         )
 
 

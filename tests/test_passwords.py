@@ -99,3 +99,13 @@ async def test_passwords_of_the_product_are_argon2id_of_at_least_the_rfc_9106_lo
     assert parameters.type is argon2.Type.ID
     assert (parameters.memory_cost >= 64 * 1024, parameters.time_cost >= 3) == (True, True)
     passwords.close()
+
+
+async def test_a_flood_is_refused_at_once() -> None:
+    passwords = Passwords(CHEAP)
+
+    answers = await gather(*(passwords.verify(None, "guess") for _ in range(100)), return_exceptions=True)
+    passwords.close()
+
+    assert sorted({type(answer).__name__ for answer in answers}) == ["TooManyWaiting", "bool"]
+    assert answers.count(False) == 20

@@ -20,7 +20,7 @@ def healthcheck() -> None:
     try:
         connection.request("GET", "/health")
         status = connection.getresponse().status
-    except OSError as error:
+    except (OSError, http.client.HTTPException) as error:
         fail(f"The server does not answer at {host}:{settings.port}: {error}")
     finally:
         connection.close()

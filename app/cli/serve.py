@@ -126,7 +126,7 @@ def _run(settings: Settings, sockets: Sequence[socket]) -> None:
         "app.main:app",
         workers=settings.web_concurrency,
         loop="uvloop",
-        http="httptools",
+        http="app.web.protocol:BoundedProtocol",
         ws="none",
         lifespan="on",
         log_config=None,

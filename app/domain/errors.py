@@ -1,4 +1,4 @@
-"""The six families of errors that services raise; the doors translate each family to one HTTP status."""
+"""The families of errors that services raise; the doors translate each family to one HTTP status."""
 
 from __future__ import annotations
 

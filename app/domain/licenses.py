@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from uuid import UUID
 
@@ -166,6 +166,11 @@ def _judge_machine(question: ValidationQuestion, facts: LicenseFacts) -> Verdict
     if has_free_seat(limit=facts.max_machines, taken=facts.seats_taken):
         return Verdict(ValidationCode.VALID, facts, wants_seat=True)
     return Verdict(ValidationCode.TOO_MANY_MACHINES, facts)
+
+
+def trial_length(starts_at: datetime, trial_ends_at: datetime | None) -> timedelta | None:
+    """How long a trial lasts; None for a license that is no trial."""
+    return None if trial_ends_at is None else trial_ends_at - starts_at
 
 
 def require_status(status: LicenseStatus, allowed: tuple[LicenseStatus, ...], wish: str) -> None:

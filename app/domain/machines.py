@@ -5,8 +5,6 @@ from __future__ import annotations
 import hashlib
 from enum import StrEnum
 
-MAX_FINGERPRINT_LENGTH = 500
-
 
 class MachineBinding(StrEnum):
     """How a machine gets its seat."""

@@ -16,6 +16,13 @@ def require_printable(text: str) -> str:
     """The text as it is; ValueError when it holds a control character or half a character."""
     if any(ord(character) < 32 or ord(character) == 127 for character in text):
         raise ValueError("must not contain control characters")
+    return require_storable(text)
+
+
+def require_storable(text: str) -> str:
+    """The text as it is; ValueError when it holds a NUL or half a character."""
+    if "\0" in text:
+        raise ValueError("must not contain NUL")
     if any(0xD800 <= ord(character) <= 0xDFFF for character in text):
         raise ValueError("must be valid UTF-8")
     return text

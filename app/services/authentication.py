@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from app.db.models import ApiKey, LoginSession, User
 from app.db.queries import api_keys, users
 from app.db.session import Session
-from app.domain.errors import InvalidCredentials
+from app.domain.errors import InvalidCredentials, Overloaded
 from app.domain.events import EventName
 from app.domain.permissions import (
     API_KEY_PREFIX,
@@ -21,7 +21,7 @@ from app.domain.permissions import (
     Role,
     hash_secret,
 )
-from app.passwords import Passwords
+from app.passwords import Passwords, TooManyWaiting
 from app.services import events
 
 SESSION_LIFETIME = timedelta(hours=12)
@@ -52,13 +52,21 @@ async def find_account(tx: Session, email: str) -> User | None:
 
 async def check_password(passwords: Passwords, user: User | None, password: str) -> User:
     """The user whose password this is; InvalidCredentials after the same time whether the account exists or not."""
-    if not await passwords.verify(user.password_hash if user else None, password) or user is None:
+    try:
+        fits = await passwords.verify(user.password_hash if user else None, password)
+    except TooManyWaiting as error:
+        raise Overloaded("Too many sign-ins at once; try again in a moment.") from error
+    if not fits or user is None:
         raise InvalidCredentials
     return user
 
 
 async def sign_in(tx: Session, user: User, origin: Origin, *, now: datetime) -> SignedIn:
-    """A new session for a user who has proven to be it."""
+    """A new session for a user who has proven to be it; InvalidCredentials when the account has changed meanwhile."""
+    proven = user.password_hash
+    present = await users.lock_user(tx, user.id)
+    if present is None or present.disabled_at is not None or present.password_hash != proven:
+        raise InvalidCredentials
     token = SESSION_TOKEN_PREFIX + secrets.token_urlsafe(32)
     expires_at = now + SESSION_LIFETIME
 

@@ -105,18 +105,24 @@ async def list_page(tx: Session, caller: Principal, wanted: LicenseFilter, page:
 async def change(
     tx: Session, caller: Principal, license_id: UUID, changes: Mapping[str, Any], *, now: datetime
 ) -> License:
-    """Change limits, products, features, binding or dates; the next validation sees it."""
+    """Change limits, products, features, binding or dates, a trial with its start; the next validation sees it."""
     license = await licenses.lock_license(tx, caller.organization_id, license_id)
-    before = {field: getattr(license, field) for field in changes}
+    changed = {field: value for field, value in changes.items() if getattr(license, field) != value}
+    if not changed:
+        return license
+    before = {field: getattr(license, field) for field in changed}
+    trial = rules.trial_length(license.starts_at or license.created_at, license.trial_ends_at)
 
-    for field, value in changes.items():
+    for field, value in changed.items():
         setattr(license, field, value)
     license.allowed_products = _distinct(license.allowed_products)
+    if trial is not None:
+        license.trial_ends_at = (license.starts_at or license.created_at) + trial
     license.updated_at = now
     await _require_products(tx, license.allowed_products, license.max_products)
     rules.require_period(license.starts_at, license.expires_at)
 
-    await _record(tx, caller, EventName.LICENSE_CHANGED, license, now, describe_changes(before, changes))
+    await _record(tx, caller, EventName.LICENSE_CHANGED, license, now, describe_changes(before, changed))
     return license
 
 

@@ -10,6 +10,7 @@ from app.db.queries import licenses, machines
 from app.db.session import Session
 from app.domain.errors import NoFreeSeat
 from app.domain.events import EventName
+from app.domain.licenses import LicenseStatus, require_status
 from app.domain.machines import has_free_seat, hash_fingerprint
 from app.domain.pages import Page, PageRequest, cut_page
 from app.domain.permissions import Principal
@@ -21,6 +22,7 @@ async def activate(
 ) -> tuple[Machine, bool]:
     """Take a seat for a machine, and whether it is new; asking twice is harmless. Raises NoFreeSeat."""
     license = await licenses.lock_license(tx, caller.organization_id, license_id)
+    require_status(LicenseStatus(license.status), (LicenseStatus.ACTIVE, LicenseStatus.SUSPENDED), "given machines")
     fingerprint_hash = hash_fingerprint(machine_id)
     known = await machines.find_machine(tx, license.id, fingerprint_hash)
     if known is not None:

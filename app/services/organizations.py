@@ -59,8 +59,7 @@ async def create(tx: Session, caller: Principal, wish: CreateOrganization, *, no
 
 async def get(tx: Session, caller: Principal, organization_id: UUID) -> Organization:
     """The organization; a tenant finds only its own."""
-    if caller.organization_id is not None and caller.organization_id != organization_id:
-        raise OrganizationNotFound
+    _require_own(caller, organization_id)
     return await organizations.get_organization(tx, organization_id)
 
 
@@ -82,6 +81,7 @@ async def change(
     tx: Session, caller: Principal, organization_id: UUID, changes: Mapping[str, Any], *, now: datetime
 ) -> Organization:
     """Change some fields; `is_suspended` suspends or reinstates all of the organization's licenses at once."""
+    _require_own(caller, organization_id)
     organization = await organizations.lock_organization(tx, organization_id)
     fields = dict(changes)
     is_suspended: bool | None = fields.pop("is_suspended", None)
@@ -95,6 +95,11 @@ async def change(
         tx, caller, event, organization.id, organization_id=organization.id, now=now, data={"changed": sorted(changes)}
     )
     return organization
+
+
+def _require_own(caller: Principal, organization_id: UUID) -> None:
+    if caller.organization_id not in (None, organization_id):
+        raise OrganizationNotFound
 
 
 def _suspend(organization: Organization, is_suspended: bool | None, now: datetime) -> EventName:

@@ -36,6 +36,7 @@ class CreatePlan:
 
 async def create(tx: Session, caller: Principal, wish: CreatePlan, *, now: datetime) -> Plan:
     """A new plan; the first of its tier is the one that the tier stands for. AlreadyExists when the name is taken."""
+    await plans.lock_tier(tx, wish.tier)
     is_first = await plans.find_tier_default(tx, wish.tier) is None
 
     plan = Plan(
@@ -74,12 +75,15 @@ async def list_page(tx: Session, page: PageRequest) -> Page[Plan]:
 async def change(tx: Session, caller: Principal, plan_id: UUID, changes: Mapping[str, Any], *, now: datetime) -> Plan:
     """Change the terms for licenses that are issued from now on; issued ones keep theirs."""
     plan = await plans.get_plan(tx, plan_id)
-    before = {name: getattr(plan, name) for name in changes}
+    changed = {name: value for name, value in changes.items() if getattr(plan, name) != value}
+    if not changed:
+        return plan
+    before = {name: getattr(plan, name) for name in changed}
 
-    for name, value in changes.items():
+    for name, value in changed.items():
         setattr(plan, name, value)
     plan.updated_at = now
 
-    data = describe_changes(before, changes)
+    data = describe_changes(before, changed)
     await events.record(tx, caller, EventName.PLAN_CHANGED, plan.id, now=now, data=data)
     return plan

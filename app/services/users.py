@@ -44,6 +44,7 @@ async def reset_password(tx: Session, email: str, password_hash: str, *, now: da
     if user is None:
         raise UserNotFound(f"There is no user with the e-mail address {email}.")
 
+    await users.lock_user(tx, user.id)
     user.password_hash = password_hash
     user.updated_at = now
     await users.revoke_sessions_of(tx, user.id, now)

@@ -9,7 +9,6 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
 from fastapi import FastAPI
-from starlette.middleware.cors import CORSMiddleware
 
 from app import __version__
 from app.db.engine import OPERATIONS, OTHER_OPERATION
@@ -24,6 +23,7 @@ from app.web import probes, problems
 from app.web.api import api_keys, authentication, licenses, machines, organizations, plans, products, validation
 from app.web.drain import drain_on_sigterm
 from app.web.middleware.body_limit import BodyLimit
+from app.web.middleware.cross_origin import CrossOrigin
 from app.web.middleware.request_context import RequestContext
 from app.web.openapi import FAILURES, DescribedApplication
 
@@ -56,15 +56,9 @@ def _add_routes(app: FastAPI) -> None:
 
 def _add_middleware(app: FastAPI, settings: Settings) -> None:
     """The last one added is the outermost."""
-    if settings.cors_origin:
-        app.add_middleware(
-            CORSMiddleware,
-            allow_origins=list(settings.cors_origin),
-            allow_methods=["GET", "POST", "PATCH", "PUT", "DELETE"],
-            allow_headers=["Authorization", "Content-Type", "Idempotency-Key", "X-API-Key", "X-Request-ID"],
-            expose_headers=["Location", "X-Request-ID", "Retry-After"],
-        )
     app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes)
+    if settings.cors_origin:
+        app.add_middleware(CrossOrigin, origins=settings.cors_origin)
     app.add_middleware(RequestContext, trusted_proxies=settings.trusted_proxies)
     instrument(app)
 

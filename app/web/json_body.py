@@ -18,7 +18,9 @@ class JsonRoute(APIRoute):
         handle = super().get_route_handler()
 
         async def handle_strictly(request: Request) -> Response:
-            return await handle(_StrictRequest(request.scope, request.receive))
+            strict = _StrictRequest(request.scope, request.receive)
+            await strict.body()  # now, and not when a transaction is open: a slow client must not hold one
+            return await handle(strict)
 
         return handle_strictly
 

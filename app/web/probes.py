@@ -64,4 +64,5 @@ async def show_metrics(request: Request, runtime: Runtime) -> Response:
 
 
 def _is_token(header: str, token: str) -> bool:
-    return hmac.compare_digest(header.encode(), f"Bearer {token}".encode())
+    scheme, _, given = header.partition(" ")
+    return scheme.lower() == "bearer" and hmac.compare_digest(given.strip().encode(), token.encode())

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 
@@ -31,6 +32,9 @@ from app.web.client_address import client_ip
 
 MEDIA_TYPE = "application/problem+json"
 MAX_ERRORS = 20
+MAX_LOOKED_AT = 2_000
+
+_INJECTION = re.compile(r"\b(drop|delete|truncate|insert|union|script)\b", re.IGNORECASE)
 
 STATUS_BY_FAMILY: Mapping[type[DomainError], HTTPStatus] = {
     NotFound: HTTPStatus.NOT_FOUND,
@@ -46,8 +50,10 @@ CODE_BY_STATUS: Mapping[int, tuple[str, str]] = {
     400: ("MALFORMED_REQUEST", "The request can't be read; send a JSON body with the right Content-Type."),
     404: ("ROUTE_NOT_FOUND", "There is nothing at this address; see /openapi.json."),
     405: ("METHOD_NOT_ALLOWED", "This address does not take this method; see the Allow header."),
+    408: ("BODY_TIMEOUT", "The body did not arrive in time; send the request again."),
     413: ("BODY_TOO_LARGE", "The body is larger than MAX_BODY_BYTES allows."),
     415: ("UNSUPPORTED_MEDIA_TYPE", "Send the body as application/json."),
+    431: ("HEADERS_TOO_LARGE", "The request line and headers are larger than 64 KiB."),
 }
 
 logger = logging.getLogger(__name__)
@@ -117,6 +123,7 @@ async def _validation_error(request: Request, error: Exception) -> Response:
     if isinstance(error.body, bytes):
         return from_status(415)
     found = error.errors()
+    _record_suspicion(request, found)
     if any(item["type"] == "json_invalid" for item in found):
         return problem(400, "MALFORMED_JSON", "The body is not JSON.")
     errors = tuple(FieldError(_field(item["loc"]), _sentence(item)) for item in found[:MAX_ERRORS])
@@ -138,6 +145,17 @@ def _allowed_methods(request: Request) -> set[str]:
         if route.path_regex.match(request.scope["path"])
     )
     return set().union(*matching)
+
+
+def _record_suspicion(request: Request, found: Sequence[Mapping[str, Any]]) -> None:
+    """Refused input that looks like injection is an event of its own; the line holds the words, never the input."""
+    refused = " ".join(str(item["input"])[:MAX_LOOKED_AT] for item in found[:MAX_ERRORS] if "input" in item)
+    words = sorted({word.lower() for word in _INJECTION.findall(refused)})
+    if words:
+        ip = client_ip(request.scope)
+        security_log.record(
+            SecurityEvent.MALICIOUS_EXTRANEOUS, security_log.INJECTION_SUSPECTED, pattern=" ".join(words), ip=ip
+        )
 
 
 def _field(location: tuple[int | str, ...]) -> str:

@@ -96,6 +96,16 @@ async def test_a_new_password_ends_all_sessions_and_the_old_password(
     assert (await trail(tx, operator.id))[-1].event == "user.password_reset"
 
 
+async def test_a_password_that_was_changed_while_it_was_checked_opens_no_session(
+    tx: Session, passwords: Passwords, operator: User
+) -> None:
+    proven = User(id=operator.id, password_hash=operator.password_hash, role=operator.role)
+    await users.reset_password(tx, "op@acme.example", await passwords.hash("another horse"), now=NOW)
+
+    with pytest.raises(InvalidCredentials):
+        await authentication.sign_in(tx, proven, ORIGIN, now=NOW)
+
+
 async def test_a_password_of_nobody_cannot_be_reset(tx: Session) -> None:
     with pytest.raises(UserNotFound, match=r"nobody@acme\.example"):
         await users.reset_password(tx, "nobody@acme.example", "hash", now=NOW)

@@ -160,6 +160,19 @@ def test_no_half_of_a_secret_is_left_in_a_long_stack_trace(padding: int, token: 
     assert len(read_line(line)["exception"]) < 8_100
 
 
+@pytest.mark.parametrize("separator", [" ", "\t", "--", "+", "%20", "%09", " - "[:2]])
+@pytest.mark.parametrize("cuts", [(4, 8, 12, 16), (5, 10, 15), (3, 9), ()])
+def test_a_license_key_that_is_grouped_otherwise_is_covered(separator: str, cuts: tuple[int, ...]) -> None:
+    key = "DC746SDMARRVPVRA2TDX"
+    groups = [key[start:end] for start, end in zip((0, *cuts), (*cuts, len(key)), strict=True)]
+
+    assert redact(f"GET /x/{separator.join(groups)} now") == "GET /x/[redacted] now"
+
+
+def test_words_in_a_row_are_no_license_key() -> None:
+    assert redact("the server keeps the letters") == "the server keeps the letters"
+
+
 def test_the_row_that_postgresql_refused_is_covered() -> None:
     text = 'null value in column "name"\nDETAIL:  Failing row contains (7, ada@example.com, hash).\nCONTEXT:  COPY'
 

@@ -119,7 +119,6 @@ async def test_json_with_a_charset_is_read(refused_client: httpx.AsyncClient) ->
         ('{"licenseKey": 7}', "licenseKey"),
         ('{"licenseKey": true}', "licenseKey"),
         ('{"licenseKey": ["x"]}', "licenseKey"),
-        ('{"licenseKey": ""}', "licenseKey"),
         ('{"licenseKey": "a\\u0000b"}', "licenseKey"),
         ('{"licenseKey": "\\ud800"}', "licenseKey"),
         ('{"licenseKey": "\\udc00 x"}', "licenseKey"),

@@ -9,8 +9,10 @@ from urllib.parse import quote
 
 import httpx
 import pytest
+from fastapi import FastAPI
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from starlette.types import Message
 
 from tests.conftest import Clock, make_client, make_settings, running_app
 from tests.factories.http import issue_license, validate
@@ -201,3 +203,52 @@ async def test_a_traced_request_is_answered_with_our_own_span_of_the_trace(refus
     assert (version, answered_id, flags) == ("00", trace_id, "01")
     assert len(span_id) == 16
     assert span_id != "00f067aa0ba902b7"
+
+
+async def test_nobody_writes_the_phrases_of_the_searches_into_a_path(
+    refused_client: httpx.AsyncClient, log_lines: LogLines
+) -> None:
+    await refused_client.get("/Failed login attempt/ERROR")
+
+    [line] = log_lines.access()
+    assert line["path"] == "/Failed%20login%20attempt/error"
+    assert "ERROR" not in log_lines.text()
+    assert "Failed login" not in log_lines.text()
+
+
+async def test_a_client_that_hangs_up_is_no_defect(refusing_app: FastAPI, log_lines: LogLines) -> None:
+    parts: list[Message] = [
+        {"type": "http.request", "body": b"{", "more_body": True},
+        {"type": "http.disconnect"},
+    ]
+
+    async def receive() -> Message:
+        return parts.pop(0)
+
+    async def send(message: Message) -> None:
+        raise AssertionError(message)
+
+    scope = {
+        "type": "http",
+        "http_version": "1.1",
+        "method": "POST",
+        "path": "/api/licenses/validate",
+        "raw_path": b"/api/licenses/validate",
+        "query_string": b"",
+        "headers": [(b"content-type", b"application/json")],
+        "client": ("192.0.2.7", 50000),
+    }
+    await refusing_app(scope, receive, send)
+
+    [line] = log_lines.read()
+    assert (line["level"], line["message"]) == ("INFO", "POST /api/licenses/validate HTTP/1.1 aborted")
+
+
+async def test_refused_input_that_looks_like_injection_is_an_event_of_its_own(
+    refused_client: httpx.AsyncClient, log_lines: LogLines
+) -> None:
+    await refused_client.post("/api/auth/login", json={"email": "x'; DROP TABLE users; --", "password": "y"})
+
+    events = [line for line in log_lines.read() if line["event"] == "malicious_extraneous"]
+    assert [(line["pattern"], line["ip"]) for line in events] == [("drop", "192.0.2.7")]
+    assert "TABLE users" not in log_lines.text()

@@ -7,6 +7,7 @@ from typing import Any
 
 import httpx
 import psycopg
+import pytest
 
 from tests.conftest import Clock
 from tests.factories.http import create_organization, create_product, issue_license, validate
@@ -100,3 +101,23 @@ async def test_a_license_expires_at_its_moment(api: httpx.AsyncClient, clock: Cl
     after = await validate(api, license["licenseKey"])
 
     assert (before["code"], after["code"], after["reason"]) == ("VALID", "EXPIRED", "License expired")
+
+
+@pytest.mark.parametrize("empty", [{"productId": ""}, {"machineId": " "}, {"entitlements": None}, {"productId": None}])
+async def test_what_a_client_leaves_empty_was_not_asked(api: httpx.AsyncClient, empty: dict[str, Any]) -> None:
+    license = await issue_license(api)
+
+    assert (await validate(api, license["licenseKey"], **empty))["code"] == "VALID"
+
+
+async def test_an_empty_license_key_is_unknown(client: httpx.AsyncClient) -> None:
+    assert (await validate(client, ""))["reason"] == "Invalid license key"
+
+
+async def test_a_machine_id_may_hold_line_breaks(api: httpx.AsyncClient) -> None:
+    license = await issue_license(api, maxMachines=1)
+
+    first = await validate(api, license["licenseKey"], machineId="SerialNumber\r\r\n4711")
+    again = await validate(api, license["licenseKey"], machineId="SerialNumber\r\r\n4711 ")
+
+    assert (first["code"], again["code"]) == ("VALID", "VALID")

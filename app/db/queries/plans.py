@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import select, text
 
 from app.db.models import Plan
 from app.db.session import Session
@@ -18,6 +19,12 @@ async def get_plan(tx: Session, plan_id: UUID) -> Plan:
     if plan is None:
         raise PlanNotFound
     return plan
+
+
+async def lock_tier(tx: Session, tier: str) -> None:
+    """Let nobody else make a plan of this tier until the transaction ends."""
+    number = int.from_bytes(hashlib.sha256(f"tier {tier}".encode()).digest()[:8], "big", signed=True)
+    await tx.execute(text("SELECT pg_advisory_xact_lock(:number)"), {"number": number})
 
 
 async def find_tier_default(tx: Session, tier: str) -> Plan | None:

@@ -20,6 +20,11 @@ async def find_user_by_email(tx: Session, email: str) -> User | None:
     return user
 
 
+async def lock_user(tx: Session, user_id: UUID) -> User | None:
+    """The user, locked until the transaction ends."""
+    return await tx.get(User, user_id, with_for_update={"key_share": True}, populate_existing=True)
+
+
 async def find_session(tx: Session, token_hash: bytes, now: datetime) -> tuple[LoginSession, User] | None:
     """The living session of a token, with its user, unless the user is disabled."""
     query = (

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from fastapi import APIRouter, Request, Response
 
 from app.coalescer import LineClosed, LineFull, Outage
@@ -16,6 +18,8 @@ from app.web.deps import Runtime
 from app.web.json_body import JsonRoute
 from app.web.middleware.request_context import add_log_fields
 from app.web.schemas.validation import ValidateLicense, VerdictOut
+
+SEAT_WAIT_SECONDS = 1.5
 
 router = APIRouter(tags=["validation"], route_class=JsonRoute)
 
@@ -46,8 +50,20 @@ async def _answer(runtime: RuntimeState, question: ValidationQuestion) -> Verdic
         raise Unavailable("The server is about to stop; ask another one or try again in a moment.") from error
     if not verdict.wants_seat:
         return verdict
-    async with runtime.database.transaction() as tx:
-        return await validation.take_seat(tx, question, now=runtime.now())
+    return await _take_seat(runtime, question)
+
+
+async def _take_seat(runtime: RuntimeState, question: ValidationQuestion) -> Verdict:
+    try:
+        async with asyncio.timeout(SEAT_WAIT_SECONDS):
+            await runtime.seat_takers.acquire()
+    except TimeoutError as error:
+        raise Overloaded("Many new machines ask at once; try again in a moment.") from error
+    try:
+        async with runtime.database.transaction() as tx:
+            return await validation.take_seat(tx, question, now=runtime.now())
+    finally:
+        runtime.seat_takers.release()
 
 
 def _tell_log(request: Request, verdict: Verdict) -> None:

@@ -9,7 +9,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from time import perf_counter
+from urllib.parse import quote
 
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.runtime import Runtime
@@ -20,6 +22,8 @@ from app.web.client_address import Network
 QUIET_PATHS = frozenset({"/health", "/livez", "/readyz", "/metrics"})
 SCOPE_FIELDS = "license_server.log_fields"
 MAX_LOGGED_PATH = 500
+
+_SHOWN_AS_IT_IS = "/-._~!$&'()*+,;=:@"
 
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._\-]{1,64}")
 _TRACEPARENT = re.compile(rb"(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-([0-9a-f]{2})")
@@ -54,6 +58,8 @@ class RequestContext:
         answer = _Answer(scope, send, request_id, trace)
         try:
             await self._app(scope, receive, answer.send)
+        except ClientDisconnect:
+            """Nobody is left to answer; the line says `aborted`."""
         except Exception:
             logger.exception("A request failed because of a defect", extra={"event": "defect"})
             if answer.status is None:
@@ -120,9 +126,14 @@ def _request_id(scope: Scope) -> tuple[str, _Trace | None]:
     return given or (trace.id if trace else secrets.token_hex(16)), trace
 
 
+def _shown(path: str) -> str:
+    """The path so that nobody can write the phrases into it which the guide's searches look for."""
+    return quote(path[:MAX_LOGGED_PATH], safe=_SHOWN_AS_IT_IS).replace("ERROR", "error")
+
+
 def _write_line(scope: Scope, status: int | None, seconds: float, ip: str | None, trace: _Trace | None) -> None:
     """One line a request; `HTTP`, and the status in words for refusals, are what the guide's searches find."""
-    path: str = scope["path"][:MAX_LOGGED_PATH]
+    path = _shown(scope["path"])
     is_quiet = path in QUIET_PATHS and status != HTTPStatus.UNAUTHORIZED
     level = logging.DEBUG if is_quiet else logging.INFO
     if not access_logger.isEnabledFor(level):

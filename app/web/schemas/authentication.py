@@ -5,16 +5,16 @@ from __future__ import annotations
 from typing import Annotated
 from uuid import UUID
 
-from pydantic import EmailStr, StringConstraints
+from pydantic import StringConstraints
 
 from app.domain.permissions import Role
-from app.web.schemas.base import Out, OutMoment, Wish
+from app.web.schemas.base import Email, Out, OutMoment, Wish
 
 
 class SignIn(Wish):
     """An account and its password."""
 
-    email: EmailStr
+    email: Email
     password: Annotated[str, StringConstraints(min_length=1, max_length=1024)]
 
 

@@ -12,6 +12,7 @@ from pydantic import (
     BaseModel,
     BeforeValidator,
     ConfigDict,
+    EmailStr,
     Field,
     PlainSerializer,
     StringConstraints,
@@ -26,6 +27,7 @@ from app.domain.words import (
     TIER,
     YEARS,
     require_printable,
+    require_storable,
 )
 
 MAX_FEATURES_BYTES = 16_384
@@ -86,9 +88,15 @@ def _milliseconds(moment: datetime) -> str:
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def _not_a_bool(value: object) -> object:
-    if isinstance(value, bool):
-        raise ValueError("must be a number")
+def _written(value: object) -> object:
+    if not isinstance(value, str):
+        raise ValueError("must be a text such as 2030-12-31T18:00:00Z")
+    return value
+
+
+def _bare_address(value: object) -> object:
+    if isinstance(value, str) and "<" in value:
+        raise ValueError("must be an address alone, without a name")
     return value
 
 
@@ -102,10 +110,17 @@ LongText = Annotated[
     StringConstraints(strip_whitespace=True, min_length=1, max_length=MAX_LONG_TEXT_LENGTH),
     AfterValidator(require_printable),
 ]
+Fingerprint = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=MAX_LONG_TEXT_LENGTH),
+    AfterValidator(require_storable),
+]
+"""What a machine calls itself; only its hash is kept, so line breaks and the like are welcome."""
 Slug = Annotated[str, StringConstraints(pattern=PRODUCT_ID)]
 TierName = Annotated[str, StringConstraints(pattern=TIER)]
-Limit = Annotated[int, BeforeValidator(_not_a_bool), Field(ge=0, le=MAX_LIMIT_NUMBER)]
-BigLimit = Annotated[int, BeforeValidator(_not_a_bool), Field(ge=0, le=MAX_BIGINT)]
-Moment = Annotated[AwareDatetime, AfterValidator(_in_range)]
+Limit = Annotated[int, Field(strict=True, ge=0, le=MAX_LIMIT_NUMBER)]
+BigLimit = Annotated[int, Field(strict=True, ge=0, le=MAX_BIGINT)]
+Moment = Annotated[AwareDatetime, BeforeValidator(_written), AfterValidator(_in_range)]
+Email = Annotated[EmailStr, BeforeValidator(_bare_address)]
 Features = Annotated[dict[Text, Any], AfterValidator(_storable)]
 OutMoment = Annotated[datetime, PlainSerializer(_milliseconds, return_type=str)]

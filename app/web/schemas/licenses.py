@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any
 from uuid import UUID
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import Field, StrictBool, StringConstraints, model_validator
 
 from app.domain.license_keys import MAX_LENGTH
 from app.domain.licenses import LicenseStatus
@@ -30,7 +30,7 @@ class IssueLicense(Wish):
     machine_binding: MachineBinding | None = None
     starts_at: Moment | None = None
     expires_at: Moment | None = None
-    is_trial: bool | None = None
+    is_trial: StrictBool | None = None
     license_key: ImportedKey | None = None
 
     @model_validator(mode="after")

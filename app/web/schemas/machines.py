@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from app.domain.machines import MAX_FINGERPRINT_LENGTH
-from app.web.schemas.base import LongText, Out, OutMoment, Wish
-
-assert MAX_FINGERPRINT_LENGTH == 500, "LongText is as long as a fingerprint may be"
+from app.web.schemas.base import Fingerprint, Out, OutMoment, Wish
 
 
 class ActivateMachine(Wish):
     """The machine that takes a seat."""
 
-    machine_id: LongText
+    machine_id: Fingerprint
 
 
 class MachineOut(Out):

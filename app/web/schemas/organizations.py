@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from pydantic import EmailStr, Field
+from pydantic import Field, StrictBool
 
-from app.web.schemas.base import LongText, Out, OutMoment, Text, Wish
+from app.web.schemas.base import Email, LongText, Out, OutMoment, Text, Wish
 
 
 class CreateOrganization(Wish):
@@ -14,7 +14,7 @@ class CreateOrganization(Wish):
 
     name: Text
     domain: Text
-    email: EmailStr
+    email: Email
     phone: Text | None = None
     address: LongText | None = None
     country: Text | None = None
@@ -25,11 +25,11 @@ class ChangeOrganization(Wish):
 
     name: Text = Field(default="")
     domain: Text = Field(default="")
-    email: EmailStr = Field(default="")
+    email: Email = Field(default="")
     phone: Text | None = None
     address: LongText | None = None
     country: Text | None = None
-    is_suspended: bool = False
+    is_suspended: StrictBool = False
 
 
 class OrganizationOut(Out):

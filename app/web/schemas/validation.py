@@ -6,13 +6,24 @@ from ipaddress import IPv4Address, IPv6Address
 from typing import Annotated, Any
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 from pydantic.alias_generators import to_camel
 
-from app.domain.license_keys import hash_license_key
+from app.domain.license_keys import MAX_LENGTH, hash_license_key
 from app.domain.licenses import LicenseFacts, LicenseStatus, ValidationCode, ValidationQuestion, Verdict
 from app.domain.machines import hash_fingerprint
-from app.web.schemas.base import LongText, Out, OutMoment, Text
+from app.domain.words import require_printable
+from app.web.schemas.base import Fingerprint, Out, OutMoment, Text
+
+
+def _none_if_empty(given: object) -> object:
+    return None if isinstance(given, str) and not given.strip() else given
+
+
+TypedKey = Annotated[
+    str, StringConstraints(strip_whitespace=True, max_length=MAX_LENGTH), AfterValidator(require_printable)
+]
+"""A license key as somebody typed it; an empty one is unknown, like any other that does not exist."""
 
 
 class ValidateLicense(BaseModel):
@@ -20,10 +31,12 @@ class ValidateLicense(BaseModel):
 
     model_config = ConfigDict(alias_generator=to_camel, extra="ignore", frozen=True)
 
-    license_key: Text
-    product_id: Text | None = None
-    machine_id: LongText | None = None
-    entitlements: Annotated[list[Text], Field(max_length=100)] = Field(default_factory=list)
+    license_key: TypedKey
+    product_id: Annotated[Text | None, BeforeValidator(_none_if_empty)] = None
+    machine_id: Annotated[Fingerprint | None, BeforeValidator(_none_if_empty)] = None
+    entitlements: Annotated[list[Text], Field(max_length=100), BeforeValidator(lambda given: given or [])] = Field(
+        default_factory=list
+    )
 
     def question(self, ip: str | None, request_id: str | None) -> ValidationQuestion:
         """The question as the rules know it."""

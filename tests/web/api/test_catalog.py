@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 from typing import Any
 
@@ -208,3 +209,11 @@ async def test_a_validation_cursor_that_was_never_given_is_422(api: httpx.AsyncC
 async def test_what_does_not_exist_is_404(refused_api: httpx.AsyncClient, path: str, code: str) -> None:
     read_problem(await refused_api.get(path), 404, code)
     read_problem(await refused_api.patch(path, json={"name": "x"}), 404, code)
+
+
+async def test_plans_of_a_new_tier_made_at_once_are_all_made_and_one_is_its_default(api: httpx.AsyncClient) -> None:
+    wishes = [{"name": f"Gold {number}", "tier": "GOLD"} for number in range(4)]
+
+    made = [response.json() for response in await asyncio.gather(*(api.post("/api/plans", json=w) for w in wishes))]
+
+    assert sorted(plan["isTierDefault"] for plan in made) == [False, False, False, True]
