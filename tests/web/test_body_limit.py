@@ -19,7 +19,8 @@ async def read_body(scope: Scope, receive: Receive, send: Send) -> None:
 
 async def test_a_body_that_never_ends_is_given_up() -> None:
     async def stall() -> Message:
-        return await asyncio.get_running_loop().create_future()
+        never: asyncio.Future[Message] = asyncio.get_running_loop().create_future()
+        return await never
 
     async def nowhere(message: Message) -> None:
         raise AssertionError(message)

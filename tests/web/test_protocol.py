@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
 from collections.abc import AsyncIterator
 
 import pytest
@@ -22,6 +23,19 @@ class ImpatientProtocol(BoundedProtocol):
     head_seconds = 0.2
 
 
+class StartedServer(uvicorn.Server):
+    """Tells when it listens."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.has_started = asyncio.Event()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start, and tell."""
+        await super().startup(sockets)
+        self.has_started.set()
+
+
 async def hello(scope: Scope, receive: Receive, send: Send) -> None:
     """Answers everything."""
     await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"2")]})
@@ -32,13 +46,10 @@ async def hello(scope: Scope, receive: Receive, send: Send) -> None:
 async def port() -> AsyncIterator[int]:
     """The port of a server with the protocol."""
     number = free_port()
-    config = uvicorn.Config(
-        hello, port=number, http=ImpatientProtocol, log_config=None, lifespan="off", access_log=False
-    )
-    server = uvicorn.Server(config)
+    config = uvicorn.Config(hello, port=number, http=ImpatientProtocol, log_config=None, lifespan="off")
+    server = StartedServer(config)
     serving = asyncio.create_task(server.serve())
-    while not server.started:
-        await asyncio.sleep(0)
+    await server.has_started.wait()
     yield number
     server.should_exit = True
     await serving
