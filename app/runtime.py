@@ -15,6 +15,7 @@ from app.db.embedded import EmbeddedPostgresError, embedded_postgres
 from app.db.engine import Database
 from app.db.lane import Lane
 from app.db.migrations import head_revision
+from app.domain.errors import InstallationNotFound
 from app.domain.licenses import ValidationQuestion, Verdict
 from app.ops.health import is_database_connected
 from app.passwords import Passwords
@@ -22,7 +23,7 @@ from app.services import validation
 from app.settings import Settings
 from app.telemetry import metrics
 from app.telemetry.logging import log
-from app.vault import Vault, read_or_make_key_file
+from app.vault import Vault, VaultError, read_or_make_key_file
 
 BATCHES_IN_FLIGHT = 2
 MAX_BATCH = 256
@@ -71,11 +72,18 @@ def utc_now() -> datetime:
 
 
 @contextmanager
-def database_url(settings: Settings) -> Iterator[str]:
-    """The URL of the database: the one that is set, or our own PostgreSQL's, which runs at least meanwhile."""
+def database_url(settings: Settings, *, may_create: bool = False) -> Iterator[str]:
+    """The URL of the database: the one that is set, or our own PostgreSQL's, which runs at least meanwhile.
+
+    Raises InstallationNotFound where there is none and none may be made, EmbeddedPostgresError and VaultError.
+    """
     if settings.database_url is not None:
         yield settings.database_url.get_secret_value()
         return
+    if not may_create and not _has_cluster(settings):
+        folder = settings.data_dir.resolve()
+        raise InstallationNotFound(f"There is none in {folder}: go to the server's folder, or set DATA_DIR.")
+    open_vault(settings)  # before the cluster: from then on a missing key is a lost one
     with embedded_postgres(settings.data_dir) as postgres:
         yield postgres.url
 
@@ -135,10 +143,17 @@ def _start_postgres(settings: Settings) -> None:
 
 
 def open_vault(settings: Settings) -> Vault:
-    """The vault with the keys that are set, or with those kept in DATA_DIR."""
+    """The vault with the keys that are set, or with those kept in DATA_DIR, which a new installation makes."""
     if settings.encryption_key is not None:
         return Vault(settings.encryption_keys())
-    return Vault(read_or_make_key_file(settings.data_dir / "encryption.key"))
+    path = settings.data_dir / "encryption.key"
+    if _has_cluster(settings) and not path.exists():
+        raise VaultError(f"{path} is missing, and the database beside it needs it: restore it from your copy.")
+    return Vault(read_or_make_key_file(path))
+
+
+def _has_cluster(settings: Settings) -> bool:
+    return (settings.data_dir / "postgres").exists()
 
 
 @asynccontextmanager

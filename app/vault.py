@@ -56,7 +56,7 @@ def read_or_make_key_file(path: Path) -> tuple[str, ...]:
         keys = keys_from_text(path.read_text())
         Vault(keys)
     except (OSError, ValueError) as error:
-        raise VaultError(f"The encryption key file {path} is not usable: {error}.") from error
+        raise VaultError(f"The encryption key file {path} in DATA_DIR is not usable: {error}.") from error
     return keys
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from typing import Annotated, TypeVar
@@ -40,6 +41,7 @@ def command_settings() -> Settings:
     """The settings, with logs on stderr for warnings alone: a command's output is its own."""
     settings = load_settings()
     configure_logging("warn", "console", typer.get_text_stream("stderr"))
+    logging.getLogger("app.db.errors").disabled = True  # a command tells of an outage in its one sentence
     return settings
 
 

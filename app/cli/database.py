@@ -33,7 +33,7 @@ def migrate(as_json: AsJson = False) -> None:
     """Bring the database's schema to this release's; several at once wait for each other."""
     with one_sentence():
         settings = command_settings()
-        with database_url(settings) as url:
+        with database_url(settings, may_create=True) as url:
             before, after = migrate_schema(url)
             operator = prepare_installation(settings, url)
     show({"before": before, "after": after}, as_json=as_json)

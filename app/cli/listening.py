@@ -10,6 +10,7 @@ from contextlib import ExitStack, contextmanager
 
 from app.cli.output import fail
 
+BACKLOG = 2048
 RETRY_SECONDS = 2.0
 PAUSE_SECONDS = 0.1
 
@@ -19,7 +20,7 @@ _LOOPBACK = "127.0.0.1"
 
 @contextmanager
 def bound_sockets(host: str, port: int) -> Iterator[list[socket.socket]]:
-    """Sockets on every address of the host, bound and not yet listening; ends the command when they can't be had."""
+    """Sockets on every address of the host, listening; ends the command when they can't be had."""
     with ExitStack() as stack:
         yield [stack.enter_context(bound) for bound in _bind_patiently(host, port)]
 
@@ -53,6 +54,7 @@ def _bind(host: str, port: int) -> list[socket.socket]:
                 bound.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
             # Where any free port will do, the first address chooses for all.
             bound.bind((address[0], port or _port_of(sockets), *address[2:]))
+            bound.listen(BACKLOG)  # two sockets may be bound to one port on Linux, but only one may listen
             sockets.append(bound)
         stack.pop_all()
         return sockets

@@ -45,7 +45,7 @@ def serve() -> None:
         with (
             _stoppable(),
             bound_sockets(settings.host, settings.port) as sockets,
-            database_url(settings) as url,
+            database_url(settings, may_create=True) as url,
             _metrics_folder(settings),
         ):
             operator = _prepare(settings, url)
@@ -87,6 +87,7 @@ def _prepare(settings: Settings, url: str) -> FirstOperator | None:
     """Migrate and make the first operator; a database that is still starting is waited for, half a minute long."""
     open_vault(settings)  # a key that cannot be read is told here in one sentence, and not by each worker
     if not settings.database_migrate_on_start:
+        log(logger, logging.WARNING, "Not migrating, as DATABASE_MIGRATE_ON_START says; /readyz tells what is missing")
         return None
     deadline = time.monotonic() + PREPARE_SECONDS
     while True:
@@ -121,7 +122,13 @@ def _greet(settings: Settings, address: str, operator: FirstOperator | None) -> 
         say(f"These settings have no effect in this release yet: {', '.join(ignored)}")
 
 
+def _leave_it_to_the_server(number: int, frame: FrameType | None) -> None:
+    """uvicorn has its own handlers while it serves, and raises their signals again when it has ended."""
+
+
 def _run(settings: Settings, sockets: Sequence[socket]) -> None:
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _leave_it_to_the_server)
     config = uvicorn.Config(
         "app.main:app",
         workers=settings.web_concurrency,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
@@ -9,12 +11,18 @@ import psycopg
 import sqlalchemy.exc
 from psycopg import errors as pg
 
-from app.domain.errors import AlreadyExists, Conflict, DatabaseUnavailable, DomainError, LicenseKeyTaken
+from app.domain.errors import AlreadyExists, Conflict, DatabaseFull, DatabaseUnavailable, DomainError, LicenseKeyTaken
 from app.telemetry import metrics
+from app.telemetry.logging import log
 
 _BY_CONSTRAINT: Mapping[str, type[DomainError]] = {
     "uq_licenses_license_key_hash": LicenseKeyTaken,
 }
+
+LOG_PAUSE_SECONDS = 5.0
+
+logger = logging.getLogger(__name__)
+_logged_at = -LOG_PAUSE_SECONDS
 
 AWAY = (
     psycopg.OperationalError,
@@ -25,6 +33,16 @@ AWAY = (
     pg.IdleInTransactionSessionTimeout,
 )
 """What the driver raises when the database is away, full, read-only or too busy: not our defect, try again."""
+
+
+def log_outage(error: BaseException) -> None:
+    """Write why the database can't be used, as an error, at most once in five seconds."""
+    global _logged_at  # noqa: PLW0603 - when this process last said so
+    now = time.monotonic()
+    if now - _logged_at >= LOG_PAUSE_SECONDS:
+        _logged_at = now
+        reason = " ".join(str(error).split())[:300] or type(error).__name__
+        log(logger, logging.ERROR, "The database can't be used", event="database_outage", reason=reason)
 
 
 @contextmanager
@@ -53,11 +71,15 @@ def translate(error: BaseException | None) -> DomainError | None:
     if isinstance(error, pg.LockNotAvailable | pg.DeadlockDetected | pg.SerializationFailure):
         return DatabaseUnavailable("Somebody else is changing the same thing; try again in a moment.")
     if isinstance(error, (*AWAY, OSError)):
-        return DatabaseUnavailable()
+        log_outage(error)
+        return DatabaseFull() if isinstance(error, pg.DiskFull) else DatabaseUnavailable()
     return None
 
 
 def _taken(error: pg.UniqueViolation) -> str:
     table = (error.diag.table_name or "").replace("_", " ")
-    columns = (error.diag.constraint_name or "").removeprefix(f"uq_{error.diag.table_name}_").replace("_", " ")
+    constraint = error.diag.constraint_name or ""
+    columns = constraint.removeprefix(f"uq_{error.diag.table_name}_").replace("_", " ")
+    if constraint == f"pk_{error.diag.table_name}":
+        columns = "id"
     return f"There is one among the {table} with the same {columns} already."

@@ -12,7 +12,7 @@ import psycopg
 from app.coalescer import Outage
 from app.db.deadline import Deadline
 from app.db.engine import connect
-from app.db.errors import AWAY
+from app.db.errors import AWAY, log_outage
 
 TRIP_SECONDS = 1.5
 
@@ -56,6 +56,7 @@ class Lane:
             self._drop()
             raise Outage("the database did not answer in time") from error
         except (_Broken, *AWAY) as error:
+            log_outage(error.__cause__ or error)
             raise Outage("the database is away") from error
 
     async def _run(self, statement: Statement[Result]) -> Result:

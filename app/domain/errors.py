@@ -91,6 +91,13 @@ class EncryptionKeyMissing(Unavailable):
     code = "ENCRYPTION_KEY_MISSING"
 
 
+class DatabaseFull(Unavailable):
+    """The disk of the database is full; nothing can be stored until the operator makes room."""
+
+    code = "DATABASE_FULL"
+    retry_after_seconds = 30
+
+
 class Overloaded(Unavailable):
     """More questions wait than the server can answer in time; try again in a moment."""
 
@@ -119,6 +126,12 @@ class ProductNotFound(NotFound):
     """There is no product with this id."""
 
     code = "PRODUCT_NOT_FOUND"
+
+
+class InstallationNotFound(NotFound):
+    """There is no installation in DATA_DIR; only `serve` and `migrate` make one."""
+
+    code = "INSTALLATION_NOT_FOUND"
 
 
 class LicenseNotFound(NotFound):

@@ -73,7 +73,7 @@ async def _lifespan(app: FastAPI, settings: Settings, clock: Clock) -> AsyncIter
         policies=list(RateLimitPolicy),
         operations=[*OPERATIONS, OTHER_OPERATION],
     )
-    with database_url(settings) as url:
+    with database_url(settings, may_create=True) as url:
         async with open_runtime(settings, url, clock=clock) as runtime:
             app.state.runtime = runtime
             drain_on_sigterm(runtime)

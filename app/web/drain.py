@@ -21,8 +21,8 @@ import uvicorn
 from app.runtime import Runtime
 from app.telemetry.logging import log
 
-LAST_CALL_SECONDS = 0.25
-ACCEPT_SECONDS = 0.05
+LAST_CALL_SECONDS = 0.6
+ACCEPT_SECONDS = 0.3
 
 SO_ATTACH_FILTER = 26
 _DROP = ctypes.create_string_buffer(struct.pack("HBBI", 0x06, 0, 0, 0))

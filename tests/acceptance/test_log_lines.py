@@ -95,7 +95,7 @@ def test_on_a_terminal_the_log_is_coloured_and_readable(stopped_server: LiveServ
 
     assert "\x1b[32mINFO   \x1b[0m Server started" in text
     assert "\x1b[36mDEBUG  \x1b[0m GET /livez HTTP/1.1 200" in text
-    assert "\\x1b[31m HTTP/1.1 404" in text
+    assert "%1B%5B31m HTTP/1.1 404" in text
     assert re.search(r"^\x1b\[2m\d\d:\d\d:\d\d\.\d{3}\x1b\[0m ", text)
 
 

@@ -158,3 +158,41 @@ def test_postgresql_that_was_killed_under_the_server_is_started_again(embedded_s
     wait_until(lambda: server.client.get("/health").status_code == 503, "the outage is seen")
     server.wait_until_ready()
     assert server.client.post("/api/licenses/validate", json={"licenseKey": "unknown"}).json()["code"] == "NOT_FOUND"
+
+
+def test_a_lost_encryption_key_is_told_and_never_replaced(embedded_server: LiveServer) -> None:
+    assert embedded_server.command("migrate").returncode == 0
+    key = embedded_server.folder / "data" / "encryption.key"
+    key.unlink()
+
+    done = embedded_server.command("licenses", "list")
+
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.endswith("and the database beside it needs it: restore it from your copy.\n")
+    assert not key.exists()
+
+
+def test_a_command_in_the_wrong_folder_makes_nothing_there(embedded_server: LiveServer) -> None:
+    done = embedded_server.command("licenses", "list")
+
+    assert done.returncode == 1
+    assert done.stderr.endswith("go to the server's folder, or set DATA_DIR. (INSTALLATION_NOT_FOUND)\n")
+    assert list(embedded_server.folder.iterdir()) == []
+
+
+def test_of_two_servers_on_one_port_one_serves_and_one_says_why_not(
+    fresh_database: str, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    port = free_port()
+    servers = [LiveServer(tmp_path_factory.mktemp("rival"), database_settings(fresh_database), port) for _ in range(2)]
+    for server in servers:
+        server.start()
+
+    wait_until(lambda: any(server.process.poll() is not None for server in servers), "one gives up")
+    [loser] = [server for server in servers if server.process.poll() is not None]
+    [winner] = [server for server in servers if server is not loser]
+    winner.wait_until_ready()
+
+    assert loser.process.returncode == 1
+    assert loser.stderr().startswith(f"Port {port} on 127.0.0.1 is in use: stop what listens there")
+    assert winner.stop() == 0

@@ -8,7 +8,7 @@ import sqlalchemy.exc
 from psycopg import errors as pg
 
 from app.db.errors import translate, translated
-from app.domain.errors import Conflict, DatabaseUnavailable, DomainError
+from app.domain.errors import Conflict, DatabaseFull, DatabaseUnavailable, DomainError
 
 
 @pytest.mark.parametrize(
@@ -22,7 +22,6 @@ from app.domain.errors import Conflict, DatabaseUnavailable, DomainError
         pg.QueryCanceled("statement timeout"),
         pg.IdleInTransactionSessionTimeout("terminating connection"),
         pg.ReadOnlySqlTransaction("cannot execute INSERT"),
-        pg.DiskFull("could not extend file"),
         pg.OutOfMemory("out of memory"),
         pg.LockNotAvailable("lock timeout"),
         pg.DeadlockDetected("deadlock detected"),
@@ -87,3 +86,7 @@ def test_a_defect_passes_unchanged() -> None:
 def test_an_error_of_the_domain_passes_unchanged() -> None:
     with pytest.raises(DomainError, match="as it is"), translated():
         raise Conflict("as it is")
+
+
+def test_a_full_disk_is_told_as_one() -> None:
+    assert type(translate(pg.DiskFull("could not extend file: No space left on device"))) is DatabaseFull

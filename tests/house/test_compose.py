@@ -151,9 +151,11 @@ def test_running_init_secrets_again_changes_nothing(tmp_path: Path) -> None:
     run_init_secrets(tmp_path)
     before = contents_of(tmp_path)
 
-    run_init_secrets(tmp_path, "other@example.org")
+    run_init_secrets(tmp_path)
+    refused = run_init_secrets(tmp_path, "other@example.org", expected_status=1)
 
     assert contents_of(tmp_path) == before
+    assert refused.stderr.startswith("ADMIN_EMAIL in .env is another address than other@example.org")
 
 
 def test_a_lost_secret_is_named_and_not_replaced(tmp_path: Path) -> None:
