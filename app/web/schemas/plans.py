@@ -11,33 +11,30 @@ from app.domain.machines import MachineBinding
 from app.web.schemas.base import BigLimit, Features, Limit, Out, OutMoment, Text, TierName, Wish
 
 
-class CreatePlan(Wish):
-    """New terms; a limit that is null or left out is no limit."""
+class Terms(Wish):
+    """What a plan grants; a limit that is null is no limit."""
+
+    max_users: Limit | None = None
+    max_products: Limit | None = None
+    max_machines: Limit | None = None
+    max_api_calls_per_day: BigLimit | None = None
+    max_storage_bytes: BigLimit | None = None
+    features: Features = Field(default_factory=dict)
+    trial_days: Limit | None = Field(default=None, ge=1, le=3650)
+    machine_binding: MachineBinding = MachineBinding.AUTOMATIC
+
+
+class CreatePlan(Terms):
+    """A new plan; a limit that is left out is no limit."""
 
     name: Text
     tier: TierName
-    max_users: Limit | None = None
-    max_products: Limit | None = None
-    max_machines: Limit | None = None
-    max_api_calls_per_day: BigLimit | None = None
-    max_storage_bytes: BigLimit | None = None
-    features: Features = Field(default_factory=dict)
-    trial_days: Limit | None = Field(default=None, ge=1, le=3650)
-    machine_binding: MachineBinding = MachineBinding.AUTOMATIC
 
 
-class ChangePlan(Wish):
+class ChangePlan(Terms):
     """What to change for licenses issued from now on; members that are left out stay as they are."""
 
     name: Text = Field(default="")
-    max_users: Limit | None = None
-    max_products: Limit | None = None
-    max_machines: Limit | None = None
-    max_api_calls_per_day: BigLimit | None = None
-    max_storage_bytes: BigLimit | None = None
-    features: Features = Field(default_factory=dict)
-    trial_days: Limit | None = Field(default=None, ge=1, le=3650)
-    machine_binding: MachineBinding = MachineBinding.AUTOMATIC
 
 
 class PlanOut(Out):
