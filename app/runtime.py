@@ -138,6 +138,8 @@ async def _revive_postgres(settings: Settings, probe_lane: Lane) -> None:
 
 
 def _start_postgres(settings: Settings) -> None:
+    if not _has_cluster(settings):
+        raise EmbeddedPostgresError(f"{settings.data_dir}/postgres is gone: stop the server and restore it.")
     with embedded_postgres(settings.data_dir):
         """Whoever uses it keeps it running; we only start it where it does not."""
 
