@@ -94,7 +94,7 @@ async def open_runtime(settings: Settings, url: str, *, clock: Clock = utc_now) 
     async with AsyncExitStack() as stack:
         database = Database(url, pool_size=settings.database_pool_size)
         stack.push_async_callback(database.close)
-        probe_lane = Lane(url, trip_seconds=PROBE_SECONDS)
+        probe_lane = Lane(url, trip_seconds=PROBE_SECONDS, tell_outage=_tell_nobody)
         stack.push_async_callback(probe_lane.close)
         passwords = Passwords()
         stack.callback(passwords.close)
@@ -113,6 +113,10 @@ async def open_runtime(settings: Settings, url: str, *, clock: Clock = utc_now) 
             head_revision=head_revision(),
             seat_takers=asyncio.Semaphore(max(1, settings.database_pool_size // 2)),
         )
+
+
+def _tell_nobody(error: BaseException) -> None:
+    """Probes answer with what they find, and are never logged above debug."""
 
 
 @asynccontextmanager

@@ -23,8 +23,15 @@ Statement = Callable[[psycopg.AsyncConnection], Awaitable[Result]]
 class Lane:
     """Runs statements, each its own transaction; raises Outage when the database does not answer in time."""
 
-    def __init__(self, url: str, *, trip_seconds: float = TRIP_SECONDS) -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        trip_seconds: float = TRIP_SECONDS,
+        tell_outage: Callable[[BaseException], None] = log_outage,
+    ) -> None:
         self._url = url
+        self._tell_outage = tell_outage
         self._trip_seconds = trip_seconds
         self._connecting = asyncio.Lock()
         self._connection: psycopg.AsyncConnection | None = None
@@ -56,7 +63,7 @@ class Lane:
             self._drop()
             raise Outage("the database did not answer in time") from error
         except (_Broken, *AWAY) as error:
-            log_outage(error.__cause__ or error)
+            self._tell_outage(error.__cause__ or error)
             raise Outage("the database is away") from error
 
     async def _run(self, statement: Statement[Result]) -> Result:
