@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from uuid import UUID
 
-from sqlalchemy import select, text
+from sqlalchemy import select
 
+from app.db.locks import lock_name
 from app.db.models import Plan
 from app.db.session import Session
 from app.domain.errors import PlanNotFound
@@ -23,8 +23,7 @@ async def get_plan(tx: Session, plan_id: UUID) -> Plan:
 
 async def lock_tier(tx: Session, tier: str) -> None:
     """Let nobody else make a plan of this tier until the transaction ends."""
-    number = int.from_bytes(hashlib.sha256(f"tier {tier}".encode()).digest()[:8], "big", signed=True)
-    await tx.execute(text("SELECT pg_advisory_xact_lock(:number)"), {"number": number})
+    await lock_name(tx, f"tier {tier}")
 
 
 async def find_tier_default(tx: Session, tier: str) -> Plan | None:

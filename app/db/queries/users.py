@@ -5,13 +5,12 @@ from __future__ import annotations
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import select, text, update
+from sqlalchemy import select, update
 
+from app.db.locks import lock_name
 from app.db.models import LoginSession, User
 from app.db.session import Session
 from app.domain.permissions import Role
-
-_FIRST_OPERATOR_LOCK = 0x6F70657261746F72
 
 
 async def find_user_by_email(tx: Session, email: str) -> User | None:
@@ -50,5 +49,5 @@ async def revoke_sessions_of(tx: Session, user_id: UUID, now: datetime) -> None:
 
 async def has_operator(tx: Session) -> bool:
     """Whether any operator exists, enabled or not; concurrent askers wait for each other until they commit."""
-    await tx.execute(text("SELECT pg_advisory_xact_lock(:number)"), {"number": _FIRST_OPERATOR_LOCK})
+    await lock_name(tx, "first operator")
     return await tx.scalar(select(User.id).where(User.role == Role.OPERATOR).limit(1)) is not None
