@@ -37,7 +37,8 @@ def drain_on_sigterm(runtime: Runtime) -> None:
 
     Until then requests are answered as ever. A second SIGTERM, or ctrl-C, ends the drain; one more also cuts what is
     still being answered. SIGUSR1 stops without a drain, which is how workers are told of a ctrl-C. Does nothing where
-    no server has put its handler in place (tests that call the application directly).
+    no server has put its handler in place (tests that call the application directly). A worker that was asked while it
+    started drains as well: it shares its port with those that serve, and would drop what it accepts on the way.
     """
     handler = signal.getsignal(signal.SIGTERM)
     server = getattr(handler, "__self__", None)
@@ -55,6 +56,9 @@ def drain_on_sigterm(runtime: Runtime) -> None:
     signal.signal(signal.SIGTERM, on_sigterm)
     signal.signal(signal.SIGUSR1, on_sigusr1)
     _on_end_of_parent(loop, drain.stop)
+    if server.should_exit and multiprocessing.parent_process() is not None:
+        server.should_exit = False
+        drain.next_step()
 
 
 class Drain:

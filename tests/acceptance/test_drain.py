@@ -83,9 +83,9 @@ def test_a_stuck_request_is_cut_after_fifteen_seconds(stopped_server: LiveServer
 def test_a_second_sigterm_does_not_wait_for_the_drain(stopped_server: LiveServer, workers: str) -> None:
     stopped_server.environment |= {"DRAIN_SECONDS": "60", "WEB_CONCURRENCY": workers}
     stopped_server.start()
-    stopped_server.wait_until_ready()
+    wait_until(lambda: _count(stopped_server, "sys_startup") == int(workers), "every process serves")
     stopped_server.process.send_signal(signal.SIGTERM)
-    wait_until(lambda: _count_drains(stopped_server) == int(workers), "every process drains")
+    wait_until(lambda: _count(stopped_server, "drain") == int(workers), "every process drains")
     began_at = time.monotonic()
 
     assert stopped_server.stop(signal.SIGTERM) == 0
@@ -93,8 +93,8 @@ def test_a_second_sigterm_does_not_wait_for_the_drain(stopped_server: LiveServer
     assert time.monotonic() - began_at < 5
 
 
-def _count_drains(server: LiveServer) -> int:
-    return sum(line["event"] == "drain" for line in server.lines())
+def _count(server: LiveServer, event: str) -> int:
+    return sum(line["event"] == event for line in server.lines())
 
 
 def _readiness(server: LiveServer) -> int:
