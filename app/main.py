@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 
+from app.jobs.scheduler import running_jobs
 from app.settings import Settings, SettingsError, load_settings
 from app.telemetry.logging import configure_logging
 from app.web.app import create_app
@@ -18,4 +19,4 @@ def _settings() -> Settings:
 
 settings = _settings()
 configure_logging(settings.log_level, settings.log_format)
-app = create_app(settings)
+app = create_app(settings, meanwhile=running_jobs)

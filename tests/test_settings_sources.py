@@ -62,6 +62,10 @@ class TestSecretFiles:
             "SMTP_HOST": "mail.example.com",
             "SMTP_USERNAME": "me",
             "SMTP_PASSWORD": "secret",
+            "PUBLIC_URL": "https://licenses.example.com",
+            "OIDC_ISSUER": "https://id.example.com",
+            "OIDC_CLIENT_ID": "license-server",
+            "OIDC_CLIENT_SECRET": "secret",
             f"{name}_FILE": str(write(tmp_path / "secret", f"{secret}\n")),
         }
         environ.pop(name, None)

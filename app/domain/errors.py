@@ -67,6 +67,12 @@ class Unauthenticated(DomainError):
     code = "UNAUTHENTICATED"
 
 
+class StepUpRequired(Denied):
+    """Prove again that it is you: POST /api/auth/step-up with your password or a code, then repeat this."""
+
+    code = "STEP_UP_REQUIRED"
+
+
 class InvalidCredentials(Unauthenticated):
     """The e-mail address or the password is wrong."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
 
@@ -23,6 +24,7 @@ class Permission(StrEnum):
 
     LICENSES_READ = "licenses:read"
     LICENSES_WRITE = "licenses:write"
+    MACHINES_WRITE = "machines:write"
     ORGANIZATIONS_READ = "organizations:read"
     ORGANIZATIONS_WRITE = "organizations:write"
     PRODUCTS_READ = "products:read"
@@ -31,6 +33,10 @@ class Permission(StrEnum):
     PLANS_WRITE = "plans:write"
     API_KEYS_READ = "api-keys:read"
     API_KEYS_WRITE = "api-keys:write"
+    USERS_READ = "users:read"
+    USERS_WRITE = "users:write"
+    AUDIT_READ = "audit:read"
+    OPS_READ = "ops:read"
 
 
 class Role(StrEnum):
@@ -53,12 +59,20 @@ _TENANT_READS = frozenset(
 
 ROLE_PERMISSIONS: dict[Role, frozenset[Permission]] = {
     Role.OPERATOR: frozenset(Permission),
-    Role.ADMIN: _TENANT_READS,
-    Role.MEMBER: _TENANT_READS,
+    Role.ADMIN: _TENANT_READS
+    | {
+        Permission.MACHINES_WRITE,
+        Permission.API_KEYS_READ,
+        Permission.API_KEYS_WRITE,
+        Permission.USERS_READ,
+        Permission.USERS_WRITE,
+        Permission.AUDIT_READ,
+    },
+    Role.MEMBER: _TENANT_READS | {Permission.MACHINES_WRITE},
     Role.VIEWER: _TENANT_READS,
 }
 
-ORGANIZATION_SCOPES = _TENANT_READS
+ORGANIZATION_SCOPES = _TENANT_READS | {Permission.MACHINES_WRITE}
 """The scopes that a key of an organization may carry: tenants never issue licenses to themselves."""
 
 
@@ -73,7 +87,10 @@ class PrincipalKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """Who is calling and from where; an `organization_id` of None means the installation: all organizations."""
+    """Who is calling and from where; an `organization_id` of None means the installation: all organizations.
+
+    `proven_at` is when a person last showed a password or a second factor in this session.
+    """
 
     kind: PrincipalKind
     id: UUID | None
@@ -82,6 +99,7 @@ class Principal:
     session_id: UUID | None = None
     ip: str | None = None
     request_id: str | None = None
+    proven_at: datetime | None = None
 
     def require(self, permission: Permission) -> None:
         """Raise Denied unless the caller has the permission."""

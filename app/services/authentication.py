@@ -70,7 +70,9 @@ async def sign_in(tx: Session, user: User, origin: Origin, *, now: datetime) -> 
     token = SESSION_TOKEN_PREFIX + secrets.token_urlsafe(32)
     expires_at = now + SESSION_LIFETIME
 
-    session = LoginSession(user_id=user.id, token_hash=hash_secret(token), created_at=now, expires_at=expires_at)
+    session = LoginSession(
+        user_id=user.id, token_hash=hash_secret(token), created_at=now, expires_at=expires_at, proven_at=now
+    )
     tx.add(session)
     await tx.flush()
 
@@ -104,7 +106,14 @@ async def identify(tx: Session, credential: str, origin: Origin, *, now: datetim
 def _user_principal(user: User, session: LoginSession, origin: Origin) -> Principal:
     permissions = ROLE_PERMISSIONS[Role(user.role)]
     return Principal(
-        PrincipalKind.USER, user.id, user.organization_id, permissions, session.id, origin.ip, origin.request_id
+        PrincipalKind.USER,
+        user.id,
+        user.organization_id,
+        permissions,
+        session.id,
+        origin.ip,
+        origin.request_id,
+        session.proven_at,
     )
 
 

@@ -2,7 +2,16 @@
 
 from app.settings.catalog import NOT_YET_USED, SECRET_NAMES, SETTING_NAMES, Settings
 from app.settings.loading import SettingsError, load_settings
-from app.settings.values import LogFormat, LogLevel, RateLimit, RateLimitPolicy, RatePeriod, SmtpTls
+from app.settings.values import (
+    LogFormat,
+    LogLevel,
+    RateLimit,
+    RateLimitPolicy,
+    RatePeriod,
+    SmtpTls,
+    StoreAway,
+    StoreAwayRules,
+)
 
 __all__ = [
     "NOT_YET_USED",
@@ -16,5 +25,7 @@ __all__ = [
     "Settings",
     "SettingsError",
     "SmtpTls",
+    "StoreAway",
+    "StoreAwayRules",
     "load_settings",
 ]

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr
 from app.settings.values import (
     Addresses,
     AnySecret,
+    AwayPolicies,
     BearerToken,
     Bucket,
     CacheUrl,
@@ -35,7 +36,10 @@ from app.settings.values import (
     Right,
     RoutingKey,
     SmtpTls,
+    StoreAway,
+    StoreAwayRules,
     Text,
+    WebAddress,
     WebhookUrl,
 )
 
@@ -43,11 +47,7 @@ _LATER = (
     "ALERT_EMAIL_TO",
     "BACKUP_",
     "PAGERDUTY_",
-    "RATE_LIMIT_",
-    "REDIS_URL",
-    "REGISTRATION_",
     "SLACK_",
-    "SMTP_",
     "TLS_PROBE_",
 )
 
@@ -85,6 +85,16 @@ class Settings(BaseModel):
         "set, the peer is the client.",
     )
 
+    public_url: WebAddress = Field(
+        None,
+        description="Address at which people reach this server, for links in mail and sign-in at an identity provider.",
+    )
+    outbound_allowed_networks: Networks = Field(
+        (),
+        description="Private networks that the server may call all the same, comma separated; otherwise it calls "
+        "only public addresses.",
+    )
+
     data_dir: Directory = Field(
         Path("data"), description="Directory for the embedded PostgreSQL, generated keys and local backups."
     )
@@ -113,6 +123,16 @@ class Settings(BaseModel):
         description="Secret. Password of the first operator, at least 12 characters; when not set, one is "
         "made and printed once.",
     )
+    operator_second_factor_required: Flag = Field(
+        False, description="Whether operators must set up a second factor before they may do anything else."
+    )
+    oidc_issuer: WebAddress = Field(
+        None, description="Issuer address of an OpenID Connect identity provider that people may sign in with."
+    )
+    oidc_client_id: Text | None = Field(None, description="This server's client id at the identity provider.")
+    oidc_client_secret: AnySecret = Field(
+        None, description="Secret. This server's client secret at the identity provider."
+    )
     registration_enabled: Flag = Field(False, description="Whether anyone may register an organization.")
     metrics_token: BearerToken = Field(
         None,
@@ -133,16 +153,21 @@ class Settings(BaseModel):
         "process counts alone.",
     )
     rate_limit_validate: Rate = Field(
-        RateLimit(600, RatePeriod.MINUTE),
+        RateLimit(3000, RatePeriod.MINUTE),
         description="Validations from one address, as count/period, or off.",
     )
     rate_limit_validate_key: Rate = Field(
-        RateLimit(600, RatePeriod.MINUTE),
+        RateLimit(6000, RatePeriod.MINUTE),
         description="Validations of one license key, as count/period, or off.",
+    )
+    rate_limit_guess: Rate = Field(
+        RateLimit(60, RatePeriod.MINUTE),
+        description="Unknown license keys from one address, as count/period, or off; then it is only answered for "
+        "license keys that are known.",
     )
     rate_limit_login: Rate = Field(
         RateLimit(5, RatePeriod.MINUTE),
-        description="Login attempts from one address, and on one account, as count/period, or off.",
+        description="Failed logins from one address, and on one account, as count/period, or off.",
     )
     rate_limit_api: Rate = Field(
         RateLimit(1200, RatePeriod.MINUTE),
@@ -158,6 +183,15 @@ class Settings(BaseModel):
     rate_limit_anonymous: Rate = Field(
         RateLimit(60, RatePeriod.MINUTE),
         description="Other requests without a credential from one address, as count/period, or off.",
+    )
+
+    rate_limit_shadow: Flag = Field(
+        False, description="Whether limits are only counted and told, and nobody is refused."
+    )
+    rate_limit_store_away: AwayPolicies = Field(
+        StoreAwayRules(StoreAway.OWN),
+        description="What limits do while REDIS_URL is away: own (each process counts alone), open (let pass) or "
+        "closed (refuse); exceptions by policy.",
     )
 
     backup_dir: Directory = Field(

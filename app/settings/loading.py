@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from difflib import get_close_matches
 from io import StringIO
 from pathlib import Path
@@ -18,7 +18,8 @@ from app.settings.values import Right
 _FILE_NAMES = frozenset(f"{name}_FILE" for name in SECRET_NAMES)
 _KNOWN_NAMES = frozenset(SETTING_NAMES) | _FILE_NAMES
 _DISTINCTIVE_NAMES = sorted(name for name in _KNOWN_NAMES if "_" in name)
-_OUR_PREFIXES = ("RATE_LIMIT_", "SMTP_", "BACKUP_")
+_OUR_PREFIXES = ("RATE_LIMIT_", "SMTP_", "BACKUP_", "OIDC_")
+_OIDC_NAMES = ("OIDC_ISSUER", "OIDC_CLIENT_ID", "OIDC_CLIENT_SECRET")
 _OTHER_PEOPLES_PREFIXES = ("COMPOSE_", "POSTGRES_", "DOCKER_")
 _SERVICE_LINK = re.compile(
     r"(?P<service>.+?)_(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT(_[0-9]+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?)"
@@ -109,7 +110,7 @@ def _known(source: Mapping[str, str]) -> dict[str, str]:
     return {name: value for name, value in stripped.items() if value}
 
 
-def _contradictions(names: Collection[str]) -> Iterable[str]:
+def _contradictions(names: Set[str]) -> Iterable[str]:
     if "DATABASE_URL" in names and "ENCRYPTION_KEY" not in names:
         yield (
             "DATABASE_URL is set without ENCRYPTION_KEY; make one with `license-server generate-key`, set it "
@@ -118,6 +119,10 @@ def _contradictions(names: Collection[str]) -> Iterable[str]:
     if ("SMTP_USERNAME" in names) != ("SMTP_PASSWORD" in names):
         given, missing = sorted(("SMTP_USERNAME", "SMTP_PASSWORD"), key=names.__contains__, reverse=True)
         yield f"{given} is set without {missing}; set both or neither."
+    if names & set(_OIDC_NAMES):
+        for name in (*_OIDC_NAMES, "PUBLIC_URL"):
+            if name not in names:
+                yield f"{name} is missing; signing in at an identity provider needs PUBLIC_URL and all OIDC_ settings."
     if "SMTP_HOST" not in names:
         for name in sorted(names):
             if name.startswith("SMTP_") or name == "ALERT_EMAIL_TO":

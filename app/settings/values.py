@@ -43,11 +43,35 @@ class RateLimitPolicy(StrEnum):
 
     VALIDATE = "validate"
     VALIDATE_KEY = "validate_key"
+    GUESS = "guess"
     LOGIN = "login"
     API = "api"
     ADMIN = "admin"
     REGISTRATION = "registration"
     ANONYMOUS = "anonymous"
+
+
+class StoreAway(StrEnum):
+    """What a rate limit does while the store that is shared by all servers is away."""
+
+    OWN = "own"
+    OPEN = "open"
+    CLOSED = "closed"
+
+
+@dataclass(frozen=True, slots=True)
+class StoreAwayRules:
+    """What each rate limit does while the store is away; written `own,validate=open`."""
+
+    others: StoreAway
+    exceptions: tuple[tuple[RateLimitPolicy, StoreAway], ...] = ()
+
+    def of(self, policy: RateLimitPolicy) -> StoreAway:
+        """What this one does."""
+        return dict(self.exceptions).get(policy, self.others)
+
+    def __str__(self) -> str:
+        return ",".join([self.others, *(f"{policy}={what}" for policy, what in self.exceptions)])
 
 
 class RatePeriod(StrEnum):
@@ -127,6 +151,25 @@ def _parse_rate(value: object) -> object:
     if match is None:
         raise ValueError(_WRONG)
     return RateLimit(int(match[1]), RatePeriod(match[2]))
+
+
+def _parse_store_away(value: object) -> object:
+    """`own`, or policies with what each does: `own,validate=open`; whoever is not named does what stands alone."""
+    if not isinstance(value, str):
+        return value
+    pieces = [piece.strip().lower().partition("=") for piece in value.split(",")]
+    alone = [name for name, equals, _ in pieces if not equals]
+    named = {RateLimitPolicy(name.strip()): StoreAway(what.strip()) for name, equals, what in pieces if equals}
+    _require(len(alone) <= 1 and len(alone) + len(named) == len(pieces))
+    return StoreAwayRules(StoreAway(alone[0]) if alone else StoreAway.OWN, tuple(named.items()))
+
+
+def _web_address(text: str) -> str:
+    """The address that others reach: a scheme, a host, perhaps a port and a path, and nothing else."""
+    parts = urlsplit(text)
+    _require(parts.scheme in {"http", "https"} and re.search(r"[\s\x00?#@\\]", text) is None)
+    _address(parts.netloc)
+    return text.rstrip("/")
 
 
 def _directory(path: Path) -> Path:
@@ -218,6 +261,16 @@ Rate = Annotated[
     RateLimit | None,
     BeforeValidator(_parse_rate),
     Right("<count>/<second|minute|hour|day>, such as 600/minute, or off"),
+]
+AwayPolicies = Annotated[
+    StoreAwayRules,
+    BeforeValidator(_parse_store_away),
+    Right("own, open or closed, and exceptions by policy, such as own,validate=open,login=closed"),
+]
+WebAddress = Annotated[
+    str | None,
+    AfterValidator(lambda text: None if text is None else _web_address(text)),
+    Right("an http:// or https:// address without blanks, ? and #, such as https://licenses.example.com"),
 ]
 Text = Annotated[str, AfterValidator(_matching(r"[^\x00-\x1f]{1,255}")), Right("at most 255 characters long")]
 Email = Annotated[EmailStr, Right("an e-mail address such as admin@example.com")]

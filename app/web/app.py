@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import gc
 import os
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext, suppress
 
 from fastapi import FastAPI
 
@@ -29,15 +29,24 @@ from app.web.openapi import FAILURES, DescribedApplication
 
 POOL_READING_SECONDS = 5.0
 
+Meanwhile = Callable[[Runtime], AbstractAsyncContextManager[None]]
 
-def create_app(settings: Settings, *, clock: Clock = utc_now) -> FastAPI:
-    """The application; it opens its runtime when it starts and closes it when it stops."""
+
+def _nothing(runtime: Runtime) -> AbstractAsyncContextManager[None]:
+    return nullcontext()
+
+
+def create_app(settings: Settings, *, clock: Clock = utc_now, meanwhile: Meanwhile = _nothing) -> FastAPI:
+    """The application; it opens its runtime when it starts and closes it when it stops.
+
+    `meanwhile` is entered with the runtime and left before it closes: the jobs of a real server.
+    """
     app = DescribedApplication(
         title="iTechSmart License Server",
         version=__version__,
         docs_url=None,
         redoc_url=None,
-        lifespan=lambda app: _lifespan(app, settings, clock),
+        lifespan=lambda app: _lifespan(app, settings, clock, meanwhile),
         redirect_slashes=False,
         responses=FAILURES,
     )
@@ -64,7 +73,7 @@ def _add_middleware(app: FastAPI, settings: Settings) -> None:
 
 
 @asynccontextmanager
-async def _lifespan(app: FastAPI, settings: Settings, clock: Clock) -> AsyncIterator[None]:
+async def _lifespan(app: FastAPI, settings: Settings, clock: Clock, meanwhile: Meanwhile) -> AsyncIterator[None]:
     if metrics.IS_MULTIPROCESS:
         fold_dead_workers(os.environ["PROMETHEUS_MULTIPROC_DIR"])
     metrics.initialise(
@@ -81,7 +90,8 @@ async def _lifespan(app: FastAPI, settings: Settings, clock: Clock) -> AsyncIter
             gc.collect()
             gc.freeze()
             security_log.record(SecurityEvent.SYS_STARTUP, "Server started", version=__version__)
-            yield
+            async with meanwhile(runtime):
+                yield
             reading.cancel()
             with suppress(asyncio.CancelledError):
                 await reading

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Annotated
 
 from fastapi import Depends, Request
 
-from app.domain.errors import Unauthenticated
-from app.domain.permissions import Permission, Principal
+from app.domain.errors import StepUpRequired, Unauthenticated
+from app.domain.permissions import Permission, Principal, PrincipalKind
 from app.services import authentication
 from app.services.authentication import Origin
 from app.telemetry import security_log
 from app.telemetry.logging import request_id_var
 from app.telemetry.security_log import SecurityEvent
 from app.web.client_address import client_ip
-from app.web.deps import Runtime
+from app.web.deps import Now, Runtime
 from app.web.middleware.request_context import add_log_fields
 
 MAX_CREDENTIAL_LENGTH = 200
+STEP_UP_LIFETIME = timedelta(minutes=10)
 
 
 def origin(request: Request) -> Origin:
@@ -58,8 +60,19 @@ class Require:
         return caller
 
 
+async def _recently_proven(caller: Caller, now: Now) -> Principal:
+    """Whoever shows a session must have shown a password or second factor lately; a key's scope is its permission."""
+    if caller.kind is PrincipalKind.USER and (caller.proven_at is None or now - caller.proven_at > STEP_UP_LIFETIME):
+        raise StepUpRequired
+    return caller
+
+
+RecentlyProven = Annotated[Principal, Depends(_recently_proven)]
+"""For what cannot be undone or taken back: deletion, restore, showing a license key."""
+
 CanReadLicenses = Annotated[Principal, Depends(Require(Permission.LICENSES_READ))]
 CanWriteLicenses = Annotated[Principal, Depends(Require(Permission.LICENSES_WRITE))]
+CanWriteMachines = Annotated[Principal, Depends(Require(Permission.MACHINES_WRITE))]
 CanReadOrganizations = Annotated[Principal, Depends(Require(Permission.ORGANIZATIONS_READ))]
 CanWriteOrganizations = Annotated[Principal, Depends(Require(Permission.ORGANIZATIONS_WRITE))]
 CanReadProducts = Annotated[Principal, Depends(Require(Permission.PRODUCTS_READ))]
@@ -68,6 +81,10 @@ CanReadPlans = Annotated[Principal, Depends(Require(Permission.PLANS_READ))]
 CanWritePlans = Annotated[Principal, Depends(Require(Permission.PLANS_WRITE))]
 CanReadApiKeys = Annotated[Principal, Depends(Require(Permission.API_KEYS_READ))]
 CanWriteApiKeys = Annotated[Principal, Depends(Require(Permission.API_KEYS_WRITE))]
+CanReadUsers = Annotated[Principal, Depends(Require(Permission.USERS_READ))]
+CanWriteUsers = Annotated[Principal, Depends(Require(Permission.USERS_WRITE))]
+CanReadAudit = Annotated[Principal, Depends(Require(Permission.AUDIT_READ))]
+CanReadOperations = Annotated[Principal, Depends(Require(Permission.OPS_READ))]
 
 
 def _credential(request: Request) -> str | None:

@@ -66,7 +66,7 @@ def test_the_defaults_of_env_example_load_to_the_same_settings_when_written_out(
 
 def test_the_examples_load_together(tmp_path: Path) -> None:
     examples = {name: example for name, (_, example, _) in entries().items() if not example.startswith("<")}
-    examples |= {"ENCRYPTION_KEY": "A" * 43 + "=", "SMTP_PASSWORD": "secret"}
+    examples |= {"ENCRYPTION_KEY": "A" * 43 + "=", "SMTP_PASSWORD": "secret", "OIDC_CLIENT_SECRET": "secret"}
 
     loaded = load_settings(examples, None)
 

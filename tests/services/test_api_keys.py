@@ -63,12 +63,12 @@ async def test_a_tenant_makes_no_key_for_others_nor_for_the_installation(tx: Ses
     await api_keys.create(tx, member, CreateApiKey("ci", READ, own.id), now=NOW)
 
 
-async def test_a_key_of_an_organization_never_writes(tx: Session, caller: Principal) -> None:
+async def test_a_key_of_an_organization_changes_nothing_but_its_machines(tx: Session, caller: Principal) -> None:
     organization = await make_organization(tx)
 
     for scope in Permission:
         wish = CreateApiKey("ci", frozenset({scope}), organization.id)
-        if scope in {"licenses:read", "organizations:read", "products:read", "plans:read"}:
+        if scope in {"licenses:read", "organizations:read", "products:read", "plans:read", "machines:write"}:
             await api_keys.create(tx, caller, wish, now=NOW)
         else:
             with pytest.raises(Invalid, match=scope.value):

@@ -7,7 +7,7 @@ from ipaddress import IPv4Address, IPv6Address
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Index
+from sqlalchemy import BigInteger, Index
 from sqlalchemy.dialects.postgresql import INET
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -31,3 +31,14 @@ class AuditEvent(Model):
     data: Mapped[dict[str, Any]]
 
     __table_args__ = (Index("ix_audit_events_subject_id_occurred_at", "subject_id", "occurred_at"),)
+
+
+class AuditLink(Model):
+    """One link of the chain that seals the audit trail: the keyed hash over the event and the link before it."""
+
+    __tablename__ = "audit_links"
+
+    position: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    event_id: Mapped[UUID] = mapped_column(unique=True)
+    hash: Mapped[bytes]
+    sealed_at: Mapped[datetime]

@@ -22,7 +22,7 @@ from app.web.schemas.licenses import (
     RenewLicense,
 )
 from app.web.schemas.validation import ValidationEventOut
-from app.web.security import CanReadLicenses, CanWriteLicenses
+from app.web.security import CanReadLicenses, CanWriteLicenses, RecentlyProven
 
 router = APIRouter(prefix="/api/licenses", tags=["licenses"], route_class=JsonRoute)
 
@@ -128,9 +128,9 @@ async def renew_license(
 
 @router.post("/{license_id}/show-key")
 async def show_license_key(
-    runtime: Runtime, caller: CanWriteLicenses, tx: Transaction, now: Now, license_id: UUID
+    runtime: Runtime, caller: CanWriteLicenses, proven: RecentlyProven, tx: Transaction, now: Now, license_id: UUID
 ) -> LicenseKeyOut:
-    """Show the license key again; that it was shown is recorded."""
+    """Show the license key again; that it was shown is recorded, and a person must have proven itself lately."""
     license = await licenses.get(tx, caller, license_id)
     license_key = await licenses.show_license_key(tx, caller, runtime.vault, license, now=now)
     return LicenseKeyOut(license_key=license_key)

@@ -12,7 +12,7 @@ from app.web.deps import Now, Transaction, WantedPage
 from app.web.json_body import JsonRoute
 from app.web.schemas.base import PageOut
 from app.web.schemas.machines import ActivateMachine, MachineOut
-from app.web.security import CanReadLicenses, CanWriteLicenses
+from app.web.security import CanReadLicenses, CanWriteMachines
 
 router = APIRouter(prefix="/api/licenses/{license_id}/machines", tags=["machines"], route_class=JsonRoute)
 
@@ -21,7 +21,7 @@ SHOWN_FINGERPRINT_BYTES = 8
 
 @router.post("", response_model=MachineOut, responses={201: {"model": MachineOut}})
 async def activate_machine(
-    caller: CanWriteLicenses, tx: Transaction, now: Now, license_id: UUID, wish: ActivateMachine
+    caller: CanWriteMachines, tx: Transaction, now: Now, license_id: UUID, wish: ActivateMachine
 ) -> Response:
     """Take a seat for a machine: 201 when it is new, 200 when it had one already."""
     machine, is_new = await machines.activate(tx, caller, license_id, wish.machine_id, now=now)
@@ -47,7 +47,7 @@ async def show_machine(caller: CanReadLicenses, tx: Transaction, license_id: UUI
 
 @router.delete("/{machine_id}", status_code=204)
 async def remove_machine(
-    caller: CanWriteLicenses, tx: Transaction, now: Now, license_id: UUID, machine_id: UUID
+    caller: CanWriteMachines, tx: Transaction, now: Now, license_id: UUID, machine_id: UUID
 ) -> None:
     """Free the seat of a machine."""
     await machines.remove(tx, caller, license_id, machine_id, now=now)

@@ -1,0 +1,38 @@
+"""Does the jobs of the catalog, each in its own rhythm, as long as the server runs."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+
+from app.domain.errors import Unavailable
+from app.jobs.catalog import JOBS, Job
+from app.runtime import Runtime
+from app.telemetry.logging import log
+
+logger = logging.getLogger(__name__)
+
+
+@asynccontextmanager
+async def running_jobs(runtime: Runtime, jobs: Sequence[Job] = JOBS) -> AsyncIterator[None]:
+    """Do all jobs meanwhile; what one of them does when it ends is rolled back."""
+    tasks = [asyncio.create_task(_repeat(job, runtime), name=job.name) for job in jobs]
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _repeat(job: Job, runtime: Runtime) -> None:
+    while True:
+        await asyncio.sleep(job.every.total_seconds())
+        try:
+            await job.run(runtime)
+        except Unavailable:
+            """The store told of its outage; the next turn tries again."""
+        except Exception:
+            log(logger, logging.ERROR, "A job failed because of a defect", event="defect", job=job.name, exc_info=True)
