@@ -22,6 +22,7 @@ class Vault:
 
     def __init__(self, keys: tuple[str, ...]) -> None:
         self._fernet = MultiFernet([Fernet(key) for key in keys])
+        self._newest = Fernet(keys[0])
 
     def encrypt(self, text: str) -> bytes:
         """The text, encrypted and authenticated."""
@@ -33,6 +34,14 @@ class Vault:
             return self._fernet.decrypt(token).decode()
         except InvalidToken as error:
             raise WrongKey("None of the keys in ENCRYPTION_KEY opens this; add the key it was made with.") from error
+
+    def is_current(self, token: bytes) -> bool:
+        """Whether this was encrypted with the first key."""
+        try:
+            self._newest.decrypt(token)
+        except InvalidToken:
+            return False
+        return True
 
 
 def make_key() -> str:

@@ -20,6 +20,7 @@ from pythonjsonlogger.json import JsonFormatter
 
 from app.telemetry.values import (
     Allowance,
+    Own,
     Plain,
     plain_member,
     plain_name,
@@ -170,7 +171,7 @@ def line_members(record: logging.LogRecord) -> Fields:
     members: Fields = {
         "timestamp": timestamp(datetime.fromtimestamp(record.created, UTC)),
         "level": level_name(record.levelno),
-        "message": allowance.take(plain_text(_message(record))),
+        "message": record.msg if type(record.msg) is Own else allowance.take(plain_text(_message(record))),
         "event": plain_member("event", given.pop("event", None) or NO_EVENT, allowance),
     }
     request_id = given.pop("request_id", None) or request_id_var.get()

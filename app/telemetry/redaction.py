@@ -1,6 +1,7 @@
 """What must never be read in a log: secrets are found by their shape, or by the name in front of them."""
 
 import re
+from functools import lru_cache
 from urllib.parse import unquote
 
 COVER = "[redacted]"
@@ -57,6 +58,7 @@ def redact(text: str) -> str:
     return covered if uncovered == unfolded else uncovered
 
 
+@lru_cache(maxsize=512)
 def is_secret_name(name: str) -> bool:
     """Whether a field of this name holds a secret, whatever its value looks like."""
     return _NAMED_SECRET.search(name) is not None

@@ -100,3 +100,23 @@ def test_a_database_that_is_away_is_one_sentence(tmp_path: Path) -> None:
     assert lost.refusal("products", "list") == (
         "The database does not answer; try again in a moment. (DATABASE_UNAVAILABLE)"
     )
+
+
+def test_the_encryption_key_is_changed_without_losing_a_license_key(cli: CommandLine) -> None:
+    old = cli.server.environment["ENCRYPTION_KEY"]
+    new = cli.json("generate-key")["key"]
+    organization = cli.json(
+        "organizations", "create", "--name", "Acme", "--domain", "acme.example", "--email", "it@acme.example"
+    )
+    issued = cli.json("licenses", "issue", "--organization-id", organization["id"], "--tier", "UNLIMITED")
+
+    cli.server.environment["ENCRYPTION_KEY"] = f"{new},{old}"
+    assert cli.json("reencrypt", "--check")["outdated"] == 1
+    assert cli.json("reencrypt")["renewed"] == 1
+
+    cli.server.environment["ENCRYPTION_KEY"] = new
+    assert cli.json("reencrypt") == {"lookedAt": 1, "renewed": 0}
+    assert cli.json("licenses", "show-key", issued["id"])["licenseKey"] == issued["licenseKey"]
+
+    cli.server.environment["ENCRYPTION_KEY"] = old
+    assert cli.refusal("reencrypt").endswith("(ENCRYPTION_KEY_MISSING)")

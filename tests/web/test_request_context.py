@@ -252,3 +252,13 @@ async def test_refused_input_that_looks_like_injection_is_an_event_of_its_own(
     events = [line for line in log_lines.read() if line["event"] == "malicious_extraneous"]
     assert [(line["pattern"], line["ip"]) for line in events] == [("drop", "192.0.2.7")]
     assert "TABLE users" not in log_lines.text()
+
+
+async def test_a_secret_as_the_method_of_a_fixed_route_is_covered(
+    refused_client: httpx.AsyncClient, log_lines: LogLines
+) -> None:
+    await refused_client.request("ITSK_AAAABBBBCCCCDDDDEEEEFFFF", "/api/products")
+
+    [line] = [line for line in log_lines.access() if line["event"] == "request"]
+    assert line["status"] == 405
+    assert "AAAABBBB" not in json.dumps(line)

@@ -8,11 +8,12 @@ from fastapi import APIRouter, Request, Response
 
 from app.coalescer import LineClosed, LineFull, Outage
 from app.domain.errors import DatabaseUnavailable, Overloaded, Unavailable
-from app.domain.licenses import ValidationQuestion, Verdict
+from app.domain.licenses import ValidationCode, ValidationQuestion, Verdict
 from app.runtime import Runtime as RuntimeState
 from app.services import validation
 from app.telemetry import metrics
 from app.telemetry.logging import request_id_var
+from app.telemetry.values import Own
 from app.web.client_address import client_ip
 from app.web.deps import Runtime
 from app.web.json_body import JsonRoute
@@ -20,6 +21,9 @@ from app.web.middleware.request_context import add_log_fields
 from app.web.schemas.validation import ValidateLicense, VerdictOut
 
 SEAT_WAIT_SECONDS = 1.5
+
+EVENT = Own("license validation")
+OUTCOMES = {code: Own(f"License validation {code}") for code in ValidationCode}
 
 router = APIRouter(tags=["validation"], route_class=JsonRoute)
 
@@ -70,7 +74,7 @@ def _tell_log(request: Request, verdict: Verdict) -> None:
     license_id = None if verdict.license is None else verdict.license.license_id
     add_log_fields(
         request.scope,
-        event="license validation",
-        outcome=f"License validation {verdict.code}",
+        event=EVENT,
+        outcome=OUTCOMES[verdict.code],
         license_id=license_id,
     )

@@ -16,6 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.runtime import Runtime
 from app.telemetry.logging import access_logger, log, request_id_var
+from app.telemetry.values import Own
 from app.web import client_address, problems
 from app.web.client_address import Network
 
@@ -131,9 +132,15 @@ def _shown(path: str) -> str:
     return quote(path[:MAX_LOGGED_PATH], safe=_SHOWN_AS_IT_IS).replace("ERROR", "error")
 
 
+def _is_fixed_route(scope: Scope, status: int | None) -> bool:
+    """Whether the request found a route without parameters: then method and path are our own words."""
+    return "endpoint" in scope and not scope.get("path_params") and status != HTTPStatus.METHOD_NOT_ALLOWED
+
+
 def _write_line(scope: Scope, status: int | None, seconds: float, ip: str | None, trace: _Trace | None) -> None:
     """One line a request; `HTTP`, and the status in words for refusals, are what the guide's searches find."""
-    path = _shown(scope["path"])
+    is_own = _is_fixed_route(scope, status)
+    path = Own(scope["path"]) if is_own else _shown(scope["path"])
     is_quiet = path in QUIET_PATHS and status != HTTPStatus.UNAUTHORIZED
     level = logging.DEBUG if is_quiet else logging.INFO
     if not access_logger.isEnabledFor(level):
@@ -144,11 +151,13 @@ def _write_line(scope: Scope, status: int | None, seconds: float, ip: str | None
     if trace is not None:
         fields["trace_id"] = trace.id
     message = f"{scope['method']} {path} HTTP/{scope['http_version']} {status or 'aborted'}"
+    if is_own:
+        message = Own(message)
     log(
         access_logger,
         level,
         message,
-        method=scope["method"],
+        method=Own(scope["method"]) if is_own else scope["method"],
         path=path,
         status=status,
         duration_ms=round(seconds * 1000, 1),
