@@ -75,7 +75,7 @@ async def test_what_no_key_opens_is_left_as_it_is_and_told(database: Database) -
     looked = await change(database, Vault((NEW,)))
 
     assert looked == Progress(seen=2, unreadable=2)
-    with pytest.raises(EncryptionKeyMissing, match="^2 values"):
+    with pytest.raises(EncryptionKeyMissing, match="2 values"):
         require_readable(looked)
     assert await change(database, Vault((OLD,))) == Progress(seen=2)
 
