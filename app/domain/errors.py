@@ -158,6 +158,12 @@ class ApiKeyNotFound(NotFound):
     code = "API_KEY_NOT_FOUND"
 
 
+class ApiKeyStateConflict(Conflict):
+    """The API key is not in a state in which this can be done."""
+
+    code = "API_KEY_STATE_CONFLICT"
+
+
 class UserNotFound(NotFound):
     """There is no user with this id."""
 

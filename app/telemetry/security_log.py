@@ -26,6 +26,7 @@ class SecurityEvent(StrEnum):
     AUTHN_TOKEN_CREATED = "authn_token_created"  # noqa: S105 (an event's name)
     AUTHN_TOKEN_REVOKED = "authn_token_revoked"  # noqa: S105 (an event's name)
     AUTHN_TOKEN_FAIL = "authn_token_fail"  # noqa: S105 (an event's name)
+    AUTHN_TOKEN_REUSE = "authn_token_reuse"  # noqa: S105 (an event's name)
     AUTHZ_FAIL = "authz_fail"
     AUTHZ_ADMIN = "authz_admin"
     EXCESS_RATE_LIMIT_EXCEEDED = "excess_rate_limit_exceeded"
@@ -45,7 +46,8 @@ class SecurityEvent(StrEnum):
     SYS_CRASH = "sys_crash"
 
 
-_WARNINGS = frozenset(event for event in SecurityEvent if event.endswith(("_fail", "_lock", "_exceeded", "_crash")))
+_WARNING_ENDINGS = ("_fail", "_reuse", "_lock", "_exceeded", "_crash")
+_WARNINGS = frozenset(event for event in SecurityEvent if event.endswith(_WARNING_ENDINGS))
 _MALICIOUS = frozenset(event for event in SecurityEvent if event.startswith("malicious_"))
 
 for _event in SecurityEvent:

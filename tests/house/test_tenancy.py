@@ -17,6 +17,9 @@ IS_THE_TENANT = {"organizations.py": "the organization is the tenant itself"}
 NO_TENANT_YET = {
     "find_usable_api_key": "a credential tells who is calling",
     "find_session": "a credential tells who is calling",
+    "find_ended_api_key": "a credential tells who was calling",
+    "find_ended_session": "a credential tells who was calling",
+    "remember_use": "a credential tells who is calling",
     "find_user_by_email": "somebody wants to sign in",
     "lock_user": "the user was looked up before",
     "revoke_session": "the id comes from the caller's own credential",
