@@ -40,6 +40,15 @@ class Denied(DomainError):
     """The caller is known and may not do this."""
 
     code = "FORBIDDEN"
+    permission: str | None = None
+
+
+class PermissionMissing(Denied):
+    """The caller lacks a permission that this needs."""
+
+    def __init__(self, permission: str) -> None:
+        super().__init__(f"This needs the permission {permission}, which the caller does not have.")
+        self.permission = permission
 
 
 class Invalid(DomainError):

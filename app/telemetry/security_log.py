@@ -11,6 +11,8 @@ from app.telemetry import metrics
 LOGIN_FAILED = "Failed login attempt"
 RATE_LIMIT_EXCEEDED = "Rate limit exceeded"
 INJECTION_SUSPECTED = "Rejected input that looks like injection"
+SQL_INJECTION_SUSPECTED = f"{INJECTION_SUSPECTED}: somebody tries to insert SQL"
+"""With the word `insert`, the guide's search finds every one of them, also those without a word it looks for."""
 
 _logger = logging.getLogger("app.security")
 
