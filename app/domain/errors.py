@@ -221,6 +221,12 @@ class InvalidCursor(Invalid):
     code = "INVALID_CURSOR"
 
 
+class WindowTooLarge(Invalid):
+    """There is too much in this window to add it up in time; ask for a shorter one."""
+
+    code = "WINDOW_TOO_LARGE"
+
+
 class NoFreeSeat(Conflict):
     """All seats of this license are taken; remove a machine or raise `maxMachines`."""
 

@@ -4,6 +4,8 @@ The names are those of the OWASP Logging Vocabulary, and `authn_token_fail` for 
 """
 
 import logging
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from enum import StrEnum
 
 from app.telemetry import metrics
@@ -52,6 +54,9 @@ _WARNING_ENDINGS = ("_fail", "_reuse", "_lock", "_exceeded", "_crash")
 _WARNINGS = frozenset(event for event in SecurityEvent if event.endswith(_WARNING_ENDINGS))
 _MALICIOUS = frozenset(event for event in SecurityEvent if event.startswith("malicious_"))
 
+Listener = Callable[[str, str | None, Mapping[str, object]], None]
+_listeners: list[Listener] = []
+
 for _event in SecurityEvent:
     metrics.security_events.labels(_event)
 
@@ -61,8 +66,20 @@ def record(event: SecurityEvent, message: str, *, ip: str | None = None, **field
     level = logging.WARNING if event in _WARNINGS | _MALICIOUS else logging.INFO
     _logger.log(level, message, extra={"event": event, "fields": {**fields, "ip": ip}})
     metrics.security_events.labels(event).inc()
+    for listen in _listeners:
+        listen(event, ip, fields)
     if event is SecurityEvent.AUTHN_LOGIN_FAIL:
         metrics.login_failures.inc()
+
+
+@contextmanager
+def listened_to_by(listener: Listener) -> Iterator[None]:
+    """Give every event, the client's address and the fields to the listener, too, meanwhile."""
+    _listeners.append(listener)
+    try:
+        yield
+    finally:
+        _listeners.remove(listener)
 
 
 def record_login_failure(*, ip: str | None = None, **fields: object) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import Annotated
 
@@ -81,6 +82,24 @@ async def _recently_proven(caller: Caller, now: Now) -> Principal:
 
 RecentlyProven = Annotated[Principal, Depends(_recently_proven)]
 """For what cannot be undone or taken back: deletion, restore, showing a license key."""
+
+
+async def _tell_administration(request: Request, caller: Caller) -> AsyncIterator[None]:
+    """Record what was done to the installation, unless it was refused."""
+    yield
+    action = request.scope["route"].name
+    security_log.record(
+        SecurityEvent.AUTHZ_ADMIN,
+        "Administration",
+        ip=caller.ip,
+        action=action,
+        caller_kind=caller.kind,
+        caller_id=caller.id,
+    )
+
+
+Administration = Depends(_tell_administration, scope="function")
+"""For every router under /admin."""
 
 CanReadLicenses = Annotated[Principal, Depends(Require(Permission.LICENSES_READ))]
 CanWriteLicenses = Annotated[Principal, Depends(Require(Permission.LICENSES_WRITE))]

@@ -29,6 +29,13 @@ NO_TENANT_YET = {
     "lock_license_key": "whoever knows a license key may ask about it",
     "find_facts": "whoever knows a license key may ask about it",
     "append_events": "the answer belongs to whoever asked",
+    "append_event_counts": "security events are the installation's",
+    "delete_event_counts": "security events are the installation's",
+    "limit_statements": "only callers of the installation ask for the security summary",
+    "sum_events": "only callers of the installation ask for the security summary",
+    "find_odd_licenses": "only callers of the installation ask for the security summary",
+    "find_key_guessers": "only callers of the installation ask for the security summary",
+    "find_titles": "only callers of the installation ask for the security summary",
     "lock_idempotency_key": "`caller` is part of the key",
 }
 INSTALLATION_TABLES = {"Plan", "Product"}

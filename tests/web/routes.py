@@ -51,4 +51,5 @@ ACCESS = {
     "GET /api/api-keys/{api_key_id}": "api-keys:read",
     "POST /api/api-keys/{api_key_id}/rotate": "api-keys:write",
     "DELETE /api/api-keys/{api_key_id}": "api-keys:write",
+    "GET /admin/security/summary": "ops:read",
 }
