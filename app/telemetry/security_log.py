@@ -51,8 +51,10 @@ class SecurityEvent(StrEnum):
 
 
 _WARNING_ENDINGS = ("_fail", "_reuse", "_lock", "_exceeded", "_crash")
-_WARNINGS = frozenset(event for event in SecurityEvent if event.endswith(_WARNING_ENDINGS))
-_MALICIOUS = frozenset(event for event in SecurityEvent if event.startswith("malicious_"))
+_HONEST_MISTAKES = {SecurityEvent.INPUT_VALIDATION_FAIL}
+_WARNINGS = frozenset(
+    event for event in SecurityEvent if event.endswith(_WARNING_ENDINGS) or event.startswith("malicious_")
+).difference(_HONEST_MISTAKES)
 
 Listener = Callable[[str, str | None, Mapping[str, object]], None]
 _listeners: list[Listener] = []
@@ -62,8 +64,8 @@ for _event in SecurityEvent:
 
 
 def record(event: SecurityEvent, message: str, *, ip: str | None = None, **fields: object) -> None:
-    """Write the event's line and count it; failures, refusals and attacks are warnings."""
-    level = logging.WARNING if event in _WARNINGS | _MALICIOUS else logging.INFO
+    """Write the event's line and count it; failures, refusals and attacks are warnings, typing errors are not."""
+    level = logging.WARNING if event in _WARNINGS else logging.INFO
     _logger.log(level, message, extra={"event": event, "fields": {**fields, "ip": ip}})
     metrics.security_events.labels(event).inc()
     for listen in _listeners:
