@@ -13,7 +13,6 @@ from app.cli.context import AsJson, run
 from app.cli.output import console, print_json, show_table
 from app.db.session import Session
 from app.domain.security import (
-    DEFAULT_WINDOW,
     Leader,
     OddLicense,
     Pattern,
@@ -35,8 +34,9 @@ def group() -> None:
 @app.command("summary")
 def summary(
     window: Annotated[
-        timedelta, typer.Option(parser=parse_length, metavar="LENGTH", help="From 5m to 7d: 90m, 24h, 7d.")
-    ] = DEFAULT_WINDOW,
+        timedelta | None,
+        typer.Option(parser=parse_length, metavar="LENGTH", help="From 5m to 7d: 90m, 7d; 24h when left out."),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Show security events and odd validations of the last time, with those that lead."""

@@ -30,7 +30,7 @@ def _provoke(server: LiveServer) -> list[str]:
     token = client.post("/api/auth/login", json=login).json()["token"]
     answers = [
         client.post("/api/auth/login", json={"email": "admin@example.com", "password": TRIED_PASSWORD}),
-        client.post("/api/auth/login", json={"email": TRIED_PASSWORD, "password": [TRIED_PASSWORD], TRIED_KEY: 1}),
+        client.post("/api/auth/login", json={"email": TRIED_PASSWORD, "password": [TRIED_PASSWORD], "more": TRIED_KEY}),
         client.post("/api/auth/login", content=f'{{"password": "{TRIED_PASSWORD}', headers=JSON),
         client.get(
             f"/api/licenses?cursor={TRIED_KEY}&apiKey={TRIED_KEY}", headers={"Authorization": f"Bearer {token}"}
