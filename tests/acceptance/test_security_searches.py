@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
-from tests.live import LiveServer
+from tests.live import REPOSITORY, LiveServer
 
 pytestmark = pytest.mark.acceptance
 
@@ -33,26 +36,46 @@ def attacked_server(stopped_server: LiveServer) -> LiveServer:
     return server
 
 
-def _count(server: LiveServer, command: str) -> list[str]:
+REFUSALS = """
+from app.telemetry.logging import configure_logging
+from app.telemetry.security_log import record_rate_limit
+
+configure_logging("info", "json")
+for address in ("192.0.2.4", "2001:db8::1", "192.0.2.4"):
+    record_rate_limit("validate", ip=address)
+"""
+
+
+def test_the_searches_for_rate_limits_find_every_refusal(tmp_path: Path) -> None:
+    environment = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
+    ran = subprocess.run([sys.executable, "-c", REFUSALS], env=environment, capture_output=True, text=True, check=True)
+    (tmp_path / "server.log").write_text(ran.stdout)
+
+    assert len(_lines(tmp_path, 'grep "Rate limit exceeded"')) == 3
+    assert _lines(tmp_path, "grep \"Rate limit\" | awk '{print $NF}' | sort | uniq -c | sort -rn") == [
+        '2 "192.0.2.4"}',
+        '1 "2001:db8::1"}',
+    ]
+
+
+def _lines(folder: Path, command: str) -> list[str]:
     """The lines that the command prints for the server's log."""
-    ran = subprocess.run(
-        ["bash", "-c", f"cat server.log | {command}"], cwd=server.folder, capture_output=True, text=True
-    )
+    ran = subprocess.run(["bash", "-c", f"cat server.log | {command}"], cwd=folder, capture_output=True, text=True)
     return [line.strip() for line in ran.stdout.splitlines()]
 
 
 def test_every_search_of_the_guides_security_section_finds_its_lines(attacked_server: LiveServer) -> None:
     server = attacked_server
 
-    assert len(_count(server, 'grep "Failed login attempt"')) == 3
-    assert _count(server, "grep \"Failed login\" | awk '{print $NF}' | sort | uniq -c | sort -rn") == [
+    assert len(_lines(server.folder, 'grep "Failed login attempt"')) == 3
+    assert _lines(server.folder, "grep \"Failed login\" | awk '{print $NF}' | sort | uniq -c | sort -rn") == [
         '2 "192.0.2.4"}',
         '1 "192.0.2.5"}',
     ]
-    suspicious = _count(server, 'grep -i "drop\\|delete\\|truncate\\|insert"')
+    suspicious = _lines(server.folder, 'grep -i "drop\\|delete\\|truncate\\|insert"')
     assert len(suspicious) == len(INJECTIONS)
     assert all('"event": "malicious_extraneous"' in line for line in suspicious)
-    assert _count(server, "grep \"License validation\" | awk '{print $NF}' | sort | uniq -c | sort -rn") == [
+    assert _lines(server.folder, "grep \"License validation\" | awk '{print $NF}' | sort | uniq -c | sort -rn") == [
         '4 "127.0.0.1"}'
     ]
     events = {line["event"] for line in server.lines()}

@@ -148,6 +148,13 @@ def test_no_awaited_event_is_recorded_already() -> None:
     assert recorded & AWAITED == set()
 
 
+def test_every_router_of_the_administration_tells_what_was_done() -> None:
+    rooms = [path for path in (HOUSE / "app" / "web" / "admin").glob("*.py") if path.name != "__init__.py"]
+
+    assert rooms
+    assert [path.name for path in rooms if "dependencies=[Administration]" not in path.read_text()] == []
+
+
 @pytest.mark.parametrize(
     ("reason", "event"),
     [("unknown", "authn_token_fail"), ("expired", "authn_token_fail"), ("revoked", "authn_token_reuse")],
