@@ -18,10 +18,11 @@ from app.db.migrations import head_revision
 from app.domain.errors import InstallationNotFound
 from app.domain.licenses import ValidationQuestion, Verdict
 from app.ops.health import is_database_connected
+from app.ops.security_events import SecurityTally
 from app.passwords import Passwords
 from app.services import validation
 from app.settings import Settings
-from app.telemetry import metrics
+from app.telemetry import metrics, security_log
 from app.telemetry.logging import log
 from app.vault import Vault, VaultError, read_or_make_key_file
 
@@ -53,6 +54,7 @@ class Runtime:
     passwords: Passwords
     clock: Clock
     head_revision: str
+    security_tally: SecurityTally
     seat_takers: asyncio.Semaphore
     started_at: float = field(default_factory=time.monotonic)
     is_draining: bool = False
@@ -101,6 +103,8 @@ async def open_runtime(settings: Settings, url: str, *, clock: Clock = utc_now) 
         line = await stack.enter_async_context(_validation_line(url, clock))
         if settings.database_url is None:
             await stack.enter_async_context(_running_in_background(_revive_postgres(settings, probe_lane)))
+        security_tally = SecurityTally(clock)
+        stack.enter_context(security_log.listened_to_by(security_tally.add))
         yield Runtime(
             settings=settings,
             database_url=url,
@@ -111,6 +115,7 @@ async def open_runtime(settings: Settings, url: str, *, clock: Clock = utc_now) 
             passwords=passwords,
             clock=clock,
             head_revision=head_revision(),
+            security_tally=security_tally,
             seat_takers=asyncio.Semaphore(max(1, settings.database_pool_size // 2)),
         )
 

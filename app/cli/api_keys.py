@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Annotated
 from uuid import UUID
 
@@ -46,8 +47,24 @@ def list_all(cursor: Cursor = None, as_json: AsJson = False) -> None:
         return await api_keys.list_page(tx, COMMAND_LINE, page)
 
     found = run(work)
-    columns = ("id", "name", "prefix", "revokedAt")
+    columns = ("id", "name", "prefix", "expiresAt", "revokedAt", "lastUsedAt")
     show_list([_card(api_key) for api_key in found.items], found.next_cursor, columns, as_json=as_json)
+
+
+@app.command("rotate")
+def rotate(
+    api_key_id: Annotated[UUID, typer.Argument(help="The API key's id.")],
+    overlap_hours: Annotated[int, typer.Option(min=0, max=720, help="How long the old one goes on.")] = 24,
+    as_json: AsJson = False,
+) -> None:
+    """Create a key that takes this one's place and print its secret, once."""
+
+    async def work(tx: Session, runtime: Runtime) -> tuple[ApiKey, str]:
+        overlap = timedelta(hours=overlap_hours)
+        return await api_keys.rotate(tx, COMMAND_LINE, api_key_id, overlap, now=runtime.now())
+
+    api_key, secret = run(work)
+    show({**_card(api_key), "apiKey": secret}, as_json=as_json)
 
 
 @app.command("revoke")
@@ -70,4 +87,7 @@ def _card(api_key: ApiKey) -> dict[str, object]:
         "organizationId": api_key.organization_id,
         "expiresAt": api_key.expires_at,
         "revokedAt": api_key.revoked_at,
+        "lastUsedAt": api_key.last_used_at,
+        "lastUsedIp": api_key.last_used_ip,
+        "replacedById": api_key.replaced_by_id,
     }

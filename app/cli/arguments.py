@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 
 import typer
@@ -11,6 +11,7 @@ from pydantic.networks import validate_email
 
 from app.domain import words
 from app.domain.license_keys import MAX_LENGTH
+from app.domain.security import parse_window
 
 MIN_IMPORTED_KEY_LENGTH = 8
 MOMENT_FORMATS = ("%Y-%m-%d", "%Y-%m-%dT%H:%M:%SZ")
@@ -38,6 +39,14 @@ def parse_moment(text: str) -> datetime:
             return moment
         raise typer.BadParameter(f"must lie between the years {earliest} and {latest}")
     raise typer.BadParameter("must be a day such as 2030-12-31 or a time in UTC such as 2030-12-31T18:00:00Z")
+
+
+def parse_length(text: str) -> timedelta:
+    """A length of time from five minutes to seven days."""
+    try:
+        return parse_window(text)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error
 
 
 def _require_email(text: str) -> str:

@@ -55,6 +55,18 @@ def show_list(
         console.print(Text(f"There are more: add --cursor {next_cursor}"), soft_wrap=True)
 
 
+def show_table(title: str, cards: Sequence[Mapping[str, Any]]) -> None:
+    """A table with its title for people; without cards it is left out."""
+    if not cards:
+        return
+    table = Table(title=title, title_justify="left", title_style="bold", box=None, header_style="dim", pad_edge=False)
+    for name in cards[0]:
+        table.add_column(name, overflow="fold")
+    for card in cards:
+        table.add_row(*(_cell(value) for value in card.values()))
+    console.print(table)
+
+
 def print_json(document: Any) -> None:
     """The document on stdout, as JSON and nothing else."""
     sys.stdout.write(json.dumps(document, indent=2, default=_plain) + "\n")

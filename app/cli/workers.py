@@ -10,6 +10,9 @@ from contextlib import contextmanager
 
 from uvicorn.supervisors import Multiprocess
 
+from app.telemetry import security_log
+from app.telemetry.security_log import SecurityEvent
+
 PAUSE_SECONDS = 0.05
 
 
@@ -28,7 +31,10 @@ class Workers(Multiprocess):
             super().init_processes()
 
     def keep_subprocess_alive(self) -> None:
-        """Replace those that died."""
+        """Replace those that died, and tell of it."""
+        for worker in self.processes:
+            if not worker.process.is_alive() and not self.should_exit.is_set():
+                security_log.record(SecurityEvent.SYS_CRASH, "A server process died", pid=worker.process.pid)
         with _interrupts_kept_back():
             super().keep_subprocess_alive()
 

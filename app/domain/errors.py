@@ -40,6 +40,15 @@ class Denied(DomainError):
     """The caller is known and may not do this."""
 
     code = "FORBIDDEN"
+    permission: str | None = None
+
+
+class PermissionMissing(Denied):
+    """The caller lacks a permission that this needs."""
+
+    def __init__(self, permission: str) -> None:
+        super().__init__(f"This needs the permission {permission}, which the caller does not have.")
+        self.permission = permission
 
 
 class Invalid(DomainError):
@@ -158,6 +167,12 @@ class ApiKeyNotFound(NotFound):
     code = "API_KEY_NOT_FOUND"
 
 
+class ApiKeyStateConflict(Conflict):
+    """The API key is not in a state in which this can be done."""
+
+    code = "API_KEY_STATE_CONFLICT"
+
+
 class UserNotFound(NotFound):
     """There is no user with this id."""
 
@@ -204,6 +219,12 @@ class InvalidCursor(Invalid):
     """`cursor` is not one that this server gave; start again without it."""
 
     code = "INVALID_CURSOR"
+
+
+class WindowTooLarge(Invalid):
+    """There is too much in this window to add it up in time; ask for a shorter one."""
+
+    code = "WINDOW_TOO_LARGE"
 
 
 class NoFreeSeat(Conflict):

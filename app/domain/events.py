@@ -29,6 +29,7 @@ class EventName(StrEnum):
     MACHINE_ACTIVATED = "machine.activated"
     MACHINE_DEACTIVATED = "machine.deactivated"
     API_KEY_CREATED = "api_key.created"
+    API_KEY_ROTATED = "api_key.rotated"
     API_KEY_REVOKED = "api_key.revoked"
     USER_CREATED = "user.created"
     USER_PASSWORD_RESET = "user.password_reset"  # noqa: S105 - a name, not a password

@@ -6,16 +6,24 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import timedelta
 
+from app.jobs.security_events import forget_old_security_events, store_security_events
 from app.runtime import Runtime
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """Work that every process does again and again; `run` lets only one of them do what only one may do."""
+    """Work that every process does again and again; `run` lets only one of them do what only one may do.
+
+    Those that are `is_done_at_stop` are done once more when the server stops.
+    """
 
     name: str
     every: timedelta
     run: Callable[[Runtime], Awaitable[None]]
+    is_done_at_stop: bool = False
 
 
-JOBS: tuple[Job, ...] = ()
+JOBS: tuple[Job, ...] = (
+    Job("store_security_events", timedelta(seconds=2), store_security_events, is_done_at_stop=True),
+    Job("forget_old_security_events", timedelta(hours=1), forget_old_security_events),
+)

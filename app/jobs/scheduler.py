@@ -7,10 +7,13 @@ import logging
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
+from app.db.deadline import Deadline
 from app.domain.errors import Unavailable
 from app.jobs.catalog import JOBS, Job
 from app.runtime import Runtime
 from app.telemetry.logging import log
+
+LAST_SECONDS = 2.0
 
 logger = logging.getLogger(__name__)
 
@@ -25,14 +28,29 @@ async def running_jobs(runtime: Runtime, jobs: Sequence[Job] = JOBS) -> AsyncIte
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        for job in jobs:
+            if job.is_done_at_stop:
+                await _do_last(job, runtime)
 
 
 async def _repeat(job: Job, runtime: Runtime) -> None:
     while True:
         await asyncio.sleep(job.every.total_seconds())
-        try:
-            await job.run(runtime)
-        except Unavailable:
-            """The store told of its outage; the next turn tries again."""
-        except Exception:
-            log(logger, logging.ERROR, "A job failed because of a defect", event="defect", job=job.name, exc_info=True)
+        await _do(job, runtime)
+
+
+async def _do_last(job: Job, runtime: Runtime) -> None:
+    try:
+        async with Deadline(LAST_SECONDS):
+            await _do(job, runtime)
+    except TimeoutError:
+        log(logger, logging.WARNING, "A job was not done in time at the stop", event="job_cut", job=job.name)
+
+
+async def _do(job: Job, runtime: Runtime) -> None:
+    try:
+        await job.run(runtime)
+    except Unavailable:
+        """The store told of its outage; the next turn tries again."""
+    except Exception:
+        log(logger, logging.ERROR, "A job failed because of a defect", event="defect", job=job.name, exc_info=True)

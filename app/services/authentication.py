@@ -5,6 +5,8 @@ from __future__ import annotations
 import secrets
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from enum import StrEnum
+from uuid import UUID
 
 from app.db.models import ApiKey, LoginSession, User
 from app.db.queries import api_keys, users
@@ -42,6 +44,24 @@ class SignedIn:
     token: str
     expires_at: datetime
     user: User
+
+
+class RefusalReason(StrEnum):
+    """Why a credential is not taken."""
+
+    UNKNOWN = "unknown"
+    EXPIRED = "expired"
+    REVOKED = "revoked"
+    DISABLED = "disabled"
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why a credential is not taken; `id` is that of the API key, or of the session's user, unless it is unknown."""
+
+    reason: RefusalReason
+    kind: PrincipalKind | None = None
+    id: UUID | None = None
 
 
 async def find_account(tx: Session, email: str) -> User | None:
@@ -98,9 +118,29 @@ async def identify(tx: Session, credential: str, origin: Origin, *, now: datetim
     secret_hash = hash_secret(credential)
     if credential.startswith(API_KEY_PREFIX):
         api_key = await api_keys.find_usable_api_key(tx, secret_hash, now)
-        return None if api_key is None else _api_key_principal(api_key, origin)
+        if api_key is None:
+            return None
+        await api_keys.remember_use(tx, api_key, origin.ip, now)
+        return _api_key_principal(api_key, origin)
     found = await users.find_session(tx, secret_hash, now)
     return None if found is None else _user_principal(found[1], found[0], origin)
+
+
+async def explain_refusal(tx: Session, credential: str) -> Refusal:
+    """Why nobody was identified by this credential; for the log alone, whoever shows it learns nothing."""
+    secret_hash = hash_secret(credential)
+    if credential.startswith(API_KEY_PREFIX):
+        api_key = await api_keys.find_ended_api_key(tx, secret_hash)
+        if api_key is None:
+            return Refusal(RefusalReason.UNKNOWN)
+        reason = RefusalReason.EXPIRED if api_key.revoked_at is None else RefusalReason.REVOKED
+        return Refusal(reason, PrincipalKind.API_KEY, api_key.id)
+    found = await users.find_ended_session(tx, secret_hash)
+    if found is None:
+        return Refusal(RefusalReason.UNKNOWN)
+    session, user = found
+    reason = RefusalReason.EXPIRED if session.revoked_at is None else RefusalReason.REVOKED
+    return Refusal(RefusalReason.DISABLED if user.disabled_at else reason, PrincipalKind.USER, user.id)
 
 
 def _user_principal(user: User, session: LoginSession, origin: Origin) -> Principal:

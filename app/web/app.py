@@ -20,6 +20,7 @@ from app.telemetry.instrumentation import instrument
 from app.telemetry.multiprocess import fold_dead_workers
 from app.telemetry.security_log import SecurityEvent
 from app.web import probes, problems
+from app.web.admin import security
 from app.web.api import api_keys, authentication, licenses, machines, organizations, plans, products, validation
 from app.web.drain import drain_on_sigterm
 from app.web.middleware.body_limit import BodyLimit
@@ -61,6 +62,7 @@ def _add_routes(app: FastAPI) -> None:
     app.include_router(probes.router)
     for noun in (authentication, organizations, products, plans, licenses, machines, api_keys):
         app.include_router(noun.router)
+    app.include_router(security.router)
 
 
 def _add_middleware(app: FastAPI, settings: Settings) -> None:

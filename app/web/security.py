@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import Annotated
 
@@ -10,7 +11,7 @@ from fastapi import Depends, Request
 from app.domain.errors import StepUpRequired, Unauthenticated
 from app.domain.permissions import Permission, Principal, PrincipalKind
 from app.services import authentication
-from app.services.authentication import Origin
+from app.services.authentication import Origin, Refusal, RefusalReason
 from app.telemetry import security_log
 from app.telemetry.logging import request_id_var
 from app.telemetry.security_log import SecurityEvent
@@ -34,15 +35,27 @@ async def _caller(request: Request, runtime: Runtime, origin: RequestOrigin) -> 
     credential = _credential(request)
     if credential is None:
         raise Unauthenticated
-    principal = None
+    principal, refusal = None, Refusal(RefusalReason.UNKNOWN)
     if len(credential) <= MAX_CREDENTIAL_LENGTH and credential.isascii():
         async with runtime.database.transaction() as tx:
             principal = await authentication.identify(tx, credential, origin, now=runtime.now())
+            if principal is None:
+                refusal = await authentication.explain_refusal(tx, credential)
     if principal is None:
-        security_log.record(SecurityEvent.AUTHN_TOKEN_FAIL, "Credential was refused", ip=origin.ip)
+        _tell_refusal(refusal, origin)
         raise Unauthenticated("The credential is unknown, expired or revoked; sign in again or use another API key.")
     add_log_fields(request.scope, caller_kind=principal.kind, caller_id=principal.id)
     return principal
+
+
+def _tell_refusal(refusal: Refusal, origin: Origin) -> None:
+    """Tell the log what the client is not told: a revoked credential in use may be a stolen one."""
+    whose = {"caller_kind": refusal.kind, "caller_id": refusal.id}
+    if refusal.kind is PrincipalKind.USER and refusal.reason is RefusalReason.EXPIRED:
+        security_log.record(SecurityEvent.SESSION_EXPIRED, "Session has ended", ip=origin.ip, **whose)
+    is_reuse = refusal.reason is RefusalReason.REVOKED
+    event = SecurityEvent.AUTHN_TOKEN_REUSE if is_reuse else SecurityEvent.AUTHN_TOKEN_FAIL
+    security_log.record(event, "Credential was refused", ip=origin.ip, reason=refusal.reason, **whose)
 
 
 Caller = Annotated[Principal, Depends(_caller)]
@@ -69,6 +82,24 @@ async def _recently_proven(caller: Caller, now: Now) -> Principal:
 
 RecentlyProven = Annotated[Principal, Depends(_recently_proven)]
 """For what cannot be undone or taken back: deletion, restore, showing a license key."""
+
+
+async def _tell_administration(request: Request, caller: Caller) -> AsyncIterator[None]:
+    """Record what was done to the installation, unless it was refused."""
+    yield
+    action = request.scope["route"].name
+    security_log.record(
+        SecurityEvent.AUTHZ_ADMIN,
+        "Administration",
+        ip=caller.ip,
+        action=action,
+        caller_kind=caller.kind,
+        caller_id=caller.id,
+    )
+
+
+Administration = Depends(_tell_administration, scope="function")
+"""For every router under /admin."""
 
 CanReadLicenses = Annotated[Principal, Depends(Require(Permission.LICENSES_READ))]
 CanWriteLicenses = Annotated[Principal, Depends(Require(Permission.LICENSES_WRITE))]

@@ -43,8 +43,12 @@ def test_the_life_of_a_license_on_the_command_line(cli: CommandLine) -> None:
 def test_the_other_nouns_on_the_command_line(cli: CommandLine) -> None:
     created = cli.json("api-keys", "create", "--name", "ci", "--scope", "licenses:read")
     assert created["apiKey"].startswith("itsk_")
+    rotated = cli.json("api-keys", "rotate", created["id"], "--overlap-hours", "1")
+    assert rotated["apiKey"] != created["apiKey"]
+    assert cli.refusal("api-keys", "rotate", created["id"]).endswith("(API_KEY_STATE_CONFLICT)")
     assert cli.json("api-keys", "revoke", created["id"]) == {"id": created["id"], "revoked": True}
-    [listed] = cli.json("api-keys", "list")["items"]
+    successor, listed = cli.json("api-keys", "list")["items"]
+    assert (successor["id"], listed["replacedById"]) == (rotated["id"], rotated["id"])
     assert (listed["name"], listed["revokedAt"] is None, "apiKey" in listed) == ("ci", False, False)
 
     plans = cli.json("plans", "list")

@@ -17,6 +17,9 @@ IS_THE_TENANT = {"organizations.py": "the organization is the tenant itself"}
 NO_TENANT_YET = {
     "find_usable_api_key": "a credential tells who is calling",
     "find_session": "a credential tells who is calling",
+    "find_ended_api_key": "a credential tells who was calling",
+    "find_ended_session": "a credential tells who was calling",
+    "remember_use": "a credential tells who is calling",
     "find_user_by_email": "somebody wants to sign in",
     "lock_user": "the user was looked up before",
     "revoke_session": "the id comes from the caller's own credential",
@@ -26,6 +29,13 @@ NO_TENANT_YET = {
     "lock_license_key": "whoever knows a license key may ask about it",
     "find_facts": "whoever knows a license key may ask about it",
     "append_events": "the answer belongs to whoever asked",
+    "append_event_counts": "security events are the installation's",
+    "delete_event_counts": "security events are the installation's",
+    "limit_statements": "only callers of the installation ask for the security summary",
+    "sum_events": "only callers of the installation ask for the security summary",
+    "find_odd_licenses": "only callers of the installation ask for the security summary",
+    "find_key_guessers": "only callers of the installation ask for the security summary",
+    "find_titles": "only callers of the installation ask for the security summary",
     "lock_idempotency_key": "`caller` is part of the key",
 }
 INSTALLATION_TABLES = {"Plan", "Product"}

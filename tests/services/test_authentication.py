@@ -11,10 +11,10 @@ import pytest
 from app.db.models import User
 from app.db.session import Session
 from app.domain.errors import InvalidCredentials, UserNotFound
-from app.domain.permissions import Permission
+from app.domain.permissions import Permission, PrincipalKind
 from app.passwords import Passwords
 from app.services import authentication, users
-from app.services.authentication import Origin
+from app.services.authentication import Origin, Refusal, RefusalReason
 from tests.factories.store import NOW
 from tests.services.conftest import trail
 
@@ -109,3 +109,23 @@ async def test_a_password_that_was_changed_while_it_was_checked_opens_no_session
 async def test_a_password_of_nobody_cannot_be_reset(tx: Session) -> None:
     with pytest.raises(UserNotFound, match=r"nobody@acme\.example"):
         await users.reset_password(tx, "nobody@acme.example", "hash", now=NOW)
+
+
+async def test_why_a_session_is_refused_is_known_to_the_log(tx: Session, operator: User) -> None:
+    ended = await authentication.sign_in(tx, operator, ORIGIN, now=NOW)
+    left = await authentication.sign_in(tx, operator, ORIGIN, now=NOW)
+    caller = await authentication.identify(tx, left.token, ORIGIN, now=NOW)
+    assert caller is not None
+    await authentication.sign_out(tx, caller, now=NOW)
+
+    reasons = [await authentication.explain_refusal(tx, token) for token in (ended.token, left.token, "itss_x")]
+    operator.disabled_at = NOW
+    await tx.flush()
+    reasons.append(await authentication.explain_refusal(tx, ended.token))
+
+    assert reasons == [
+        Refusal(RefusalReason.EXPIRED, PrincipalKind.USER, operator.id),
+        Refusal(RefusalReason.REVOKED, PrincipalKind.USER, operator.id),
+        Refusal(RefusalReason.UNKNOWN),
+        Refusal(RefusalReason.DISABLED, PrincipalKind.USER, operator.id),
+    ]

@@ -49,5 +49,7 @@ ACCESS = {
     "POST /api/api-keys": "api-keys:write",
     "GET /api/api-keys": "api-keys:read",
     "GET /api/api-keys/{api_key_id}": "api-keys:read",
+    "POST /api/api-keys/{api_key_id}/rotate": "api-keys:write",
     "DELETE /api/api-keys/{api_key_id}": "api-keys:write",
+    "GET /admin/security/summary": "ops:read",
 }

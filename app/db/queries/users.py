@@ -36,6 +36,13 @@ async def find_session(tx: Session, token_hash: bytes, now: datetime) -> tuple[L
     return None if row is None else (row[0], row[1])
 
 
+async def find_ended_session(tx: Session, token_hash: bytes) -> tuple[LoginSession, User] | None:
+    """The session of a token, with its user, whatever became of them."""
+    query = select(LoginSession, User).join(User, User.id == LoginSession.user_id)
+    row = (await tx.execute(query.where(LoginSession.token_hash == token_hash))).one_or_none()
+    return None if row is None else (row[0], row[1])
+
+
 async def revoke_session(tx: Session, session_id: UUID, now: datetime) -> None:
     """End a session at once."""
     await tx.execute(update(LoginSession).where(LoginSession.id == session_id).values(revoked_at=now))

@@ -29,6 +29,7 @@ async def sign_in(runtime: Runtime, origin: RequestOrigin, wish: SignIn) -> Sign
     async with runtime.database.transaction() as tx:
         signed_in = await authentication.sign_in(tx, known, origin, now=runtime.now())
     security_log.record(SecurityEvent.AUTHN_LOGIN_SUCCESS, "Signed in", ip=origin.ip, user_id=known.id)
+    security_log.record(SecurityEvent.SESSION_CREATED, "Session opened", ip=origin.ip, user_id=known.id)
     return SignedInOut(
         token=signed_in.token,
         expires_at=signed_in.expires_at,

@@ -9,6 +9,8 @@ from fastapi import APIRouter, Query, Response
 
 from app.domain.licenses import LicenseFilter, LicenseStatus
 from app.services import licenses, validation
+from app.telemetry import security_log
+from app.telemetry.security_log import SecurityEvent
 from app.web.deps import Now, Runtime, Transaction, WantedPage
 from app.web.idempotency import Created, Done, Once
 from app.web.json_body import JsonRoute
@@ -133,6 +135,14 @@ async def show_license_key(
     """Show the license key again; that it was shown is recorded, and a person must have proven itself lately."""
     license = await licenses.get(tx, caller, license_id)
     license_key = await licenses.show_license_key(tx, caller, runtime.vault, license, now=now)
+    security_log.record(
+        SecurityEvent.SENSITIVE_READ,
+        "License key shown",
+        ip=caller.ip,
+        caller_kind=caller.kind,
+        caller_id=caller.id,
+        license_id=license_id,
+    )
     return LicenseKeyOut(license_key=license_key)
 
 

@@ -19,9 +19,9 @@ from app.telemetry.logging import access_logger, log, request_id_var
 from app.telemetry.values import Own
 from app.web import client_address, problems
 from app.web.client_address import Network
+from app.web.log_fields import SCOPE_FIELDS
 
 QUIET_PATHS = frozenset({"/health", "/livez", "/readyz", "/metrics"})
-SCOPE_FIELDS = "license_server.log_fields"
 MAX_LOGGED_PATH = 500
 
 _SHOWN_AS_IT_IS = "/-._~!$&'()*+,;=:@"

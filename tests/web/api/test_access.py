@@ -85,6 +85,9 @@ async def test_a_created_key_shows_its_secret_only_once(api: httpx.AsyncClient) 
         "scopes": ["licenses:read", "products:read"],
         "expiresAt": "2026-04-01T00:00:00.000Z",
         "revokedAt": None,
+        "lastUsedAt": None,
+        "lastUsedIp": None,
+        "replacedById": None,
         "createdAt": "2026-03-01T12:00:00.000Z",
     }
     listed = (await api.get("/api/api-keys")).json()["items"]
@@ -123,6 +126,35 @@ async def test_a_key_ends_at_once_when_it_is_revoked(api: httpx.AsyncClient, app
 
         read_problem(await client.get("/api/products"), 401, "UNAUTHENTICATED")
     assert (first.status_code, second.status_code) == (204, 204)
+
+
+async def test_a_rotated_key_and_its_successor_both_work_until_the_overlap_ends(
+    api: httpx.AsyncClient, app: FastAPI, clock: Clock
+) -> None:
+    old = await _create_key(api, ["products:read"])
+
+    response = await api.post(f"/api/api-keys/{old['id']}/rotate", json={"overlapHours": 2})
+
+    new = response.json()
+    assert response.status_code == 201
+    assert response.headers["location"] == f"/api/api-keys/{new['id']}"
+    async with make_client(app, old["apiKey"]) as before, make_client(app, new["apiKey"]) as after:
+        assert [(await one.get("/api/products")).status_code for one in (before, after)] == [200, 200]
+        clock.forward(hours=2)
+        assert [(await one.get("/api/products")).status_code for one in (before, after)] == [401, 200]
+    shown = (await api.get(f"/api/api-keys/{old['id']}")).json()
+    assert (shown["replacedById"], shown["expiresAt"]) == (new["id"], "2026-03-01T14:00:00.000Z")
+    assert (shown["lastUsedAt"], shown["lastUsedIp"]) == ("2026-03-01T12:00:00.000Z", "192.0.2.7")
+    again = await api.post(f"/api/api-keys/{old['id']}/rotate", json={})
+    read_problem(again, 409, "API_KEY_STATE_CONFLICT")
+
+
+@pytest.mark.parametrize("hours", [-1, 721, 1.5, "1", None])
+async def test_an_overlap_that_is_none_is_refused(refused_api: httpx.AsyncClient, hours: object) -> None:
+    response = await refused_api.post(f"/api/api-keys/{NOBODY}/rotate", json={"overlapHours": hours})
+
+    document = read_problem(response, 422, "VALIDATION_FAILED")
+    assert [error["field"] for error in document["errors"]] == ["overlapHours"]
 
 
 async def test_nobody_gives_away_scopes_that_they_do_not_have(app: FastAPI) -> None:

@@ -1,0 +1,177 @@
+"""Every event of the closed list is told by what really happens."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import httpx
+import pytest
+from fastapi import FastAPI
+
+from app.domain.permissions import Permission
+from app.runtime import Runtime
+from app.services import users
+from app.telemetry.security_log import SecurityEvent
+from tests.conftest import Clock, make_api_key, make_client
+from tests.factories.http import issue_license
+from tests.web.logs import LogLines
+
+HOUSE = Path(__file__).resolve().parents[2]
+ELSEWHERE = {
+    "sys_startup": "tests/acceptance/test_log_lines.py",
+    "sys_shutdown": "tests/acceptance/test_log_lines.py",
+    "sys_crash": "tests/acceptance/test_workers.py",
+}
+"""Events of the process, and the tests with a real process that look for them."""
+AWAITED = {
+    "authn_login_lock",
+    "authn_password_change",
+    "authn_password_change_fail",
+    "excess_rate_limit_exceeded",
+    "privilege_permissions_changed",
+    "user_created",
+    "user_updated",
+    "user_archived",
+}
+"""Events of features that this tree does not have; whoever records one takes it out and adds how it comes about."""
+
+EMAIL, PASSWORD = "operator@acme.example", "correct horse battery staple"
+
+
+class World:
+    """An application, somebody who may do everything in it, and somebody without a credential."""
+
+    def __init__(self, app: FastAPI, api: httpx.AsyncClient, client: httpx.AsyncClient, clock: Clock) -> None:
+        self.app = app
+        self.api = api
+        self.client = client
+        self.clock = clock
+
+    async def create_key(self) -> dict[str, str]:
+        """A new API key, with its secret."""
+        made = await self.api.post("/api/api-keys", json={"name": "x", "scopes": ["products:read"]})
+        key: dict[str, str] = made.json()
+        return key
+
+    async def revoke_key(self) -> str:
+        """The secret of a key that was revoked."""
+        key = await self.create_key()
+        await self.api.delete(f"/api/api-keys/{key['id']}")
+        return key["apiKey"]
+
+    async def ask_with(self, credential: str) -> httpx.Response:
+        """Ask for something with this credential."""
+        return await self.client.get("/api/licenses", headers={"Authorization": f"Bearer {credential}"})
+
+    async def sign_in(self, password: str = PASSWORD) -> str:
+        """The token of an operator's session, if the password is right."""
+        runtime: Runtime = self.app.state.runtime
+        async with runtime.database.transaction() as tx:
+            await users.create_first_operator(tx, EMAIL, await runtime.passwords.hash(PASSWORD), now=runtime.now())
+        answer = await self.client.post("/api/auth/login", json={"email": EMAIL, "password": password})
+        return str(answer.json().get("token"))
+
+
+async def _use_revoked_key(world: World) -> None:
+    await world.ask_with(await world.revoke_key())
+
+
+async def _use_ended_session(world: World) -> None:
+    token = await world.sign_in()
+    world.clock.forward(hours=13)
+    await world.ask_with(token)
+
+
+async def _ask_without_permission(world: World) -> None:
+    secret = await make_api_key(world.app, frozenset({Permission.PRODUCTS_READ}))
+    async with make_client(world.app, secret) as weak:
+        await weak.get("/api/licenses")
+
+
+async def _show_license_key(world: World) -> None:
+    license = await issue_license(world.api)
+    await world.api.post(f"/api/licenses/{license['id']}/show-key")
+
+
+CAUSES: dict[str, Callable[[World], Awaitable[object]]] = {
+    "authn_login_success": lambda world: world.sign_in(),
+    "authn_login_fail": lambda world: world.sign_in("wrong password"),
+    "authn_token_created": lambda world: world.create_key(),
+    "authn_token_revoked": lambda world: world.revoke_key(),
+    "authn_token_fail": lambda world: world.ask_with("itsk_unknown"),
+    "authn_token_reuse": _use_revoked_key,
+    "authz_fail": _ask_without_permission,
+    "authz_admin": lambda world: world.api.get("/admin/security/summary"),
+    "input_validation_fail": lambda world: world.client.post("/api/licenses/validate", json={}),
+    "malicious_attack_tool": lambda world: world.client.get("/.git/config"),
+    "malicious_extraneous": lambda world: world.client.get("/?q=<script>"),
+    "malicious_direct_reference": lambda world: world.client.get("/..%2f..%2fetc/passwd"),
+    "session_created": lambda world: world.sign_in(),
+    "session_expired": _use_ended_session,
+    "sensitive_read": _show_license_key,
+}
+
+
+@pytest.fixture
+async def world(app: FastAPI, api: httpx.AsyncClient, client: httpx.AsyncClient, clock: Clock) -> World:
+    return World(app, api, client, clock)
+
+
+@pytest.mark.parametrize("event", CAUSES)
+async def test_what_happens_is_told_with_the_clients_address(event: str, world: World, log_lines: LogLines) -> None:
+    await CAUSES[event](world)
+
+    lines = [line for line in log_lines.read() if line["event"] == event]
+    assert len(lines) == 1
+    assert lines[0]["ip"] == "192.0.2.7"
+    is_attack = event.startswith("malicious_") or event.endswith(("_fail", "_reuse"))
+    assert lines[0]["level"] == ("WARN" if is_attack and event != "input_validation_fail" else "INFO")
+
+
+def test_every_event_has_a_cause() -> None:
+    assert {*CAUSES, *ELSEWHERE, *AWAITED} == set(SecurityEvent)
+    for event, test in ELSEWHERE.items():
+        assert event in (HOUSE / test).read_text()
+
+
+def test_no_awaited_event_is_recorded_already() -> None:
+    recorded = {
+        node.attr.lower()
+        for path in (HOUSE / "app").rglob("*.py")
+        if path.name != "security_log.py"
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "SecurityEvent"
+    }
+
+    assert recorded & AWAITED == set()
+
+
+def test_every_router_of_the_administration_tells_what_was_done() -> None:
+    rooms = [path for path in (HOUSE / "app" / "web" / "admin").glob("*.py") if path.name != "__init__.py"]
+
+    assert rooms
+    assert [path.name for path in rooms if "dependencies=[Administration]" not in path.read_text()] == []
+
+
+@pytest.mark.parametrize(
+    ("reason", "event"),
+    [("unknown", "authn_token_fail"), ("expired", "authn_token_fail"), ("revoked", "authn_token_reuse")],
+)
+async def test_the_log_knows_why_a_key_is_refused_and_the_client_does_not(
+    world: World, log_lines: LogLines, reason: str, event: str
+) -> None:
+    wish = {"name": "x", "scopes": ["licenses:read"], "expiresAt": "2026-03-01T13:00:00Z"}
+    key = (await world.api.post("/api/api-keys", json=wish)).json()
+    if reason == "revoked":
+        await world.api.delete(f"/api/api-keys/{key['id']}")
+    if reason == "expired":
+        world.clock.forward(hours=1)
+    answer = await world.ask_with("itsk_x" if reason == "unknown" else key["apiKey"])
+    expected = await world.ask_with("itsk_y")
+
+    line = next(line for line in log_lines.read() if line["event"] == event)
+    assert (line["reason"], line.get("caller_id")) == (reason, None if reason == "unknown" else key["id"])
+    assert key["apiKey"] not in log_lines.text()
+    assert {**answer.json(), "requestId": ""} == {**expected.json(), "requestId": ""}
