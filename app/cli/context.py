@@ -53,6 +53,20 @@ def run(work: Callable[[Session, Runtime], Awaitable[Result]]) -> Result:
             return asyncio.run(_in_transaction(settings, url, work))
 
 
+def run_long(work: Callable[[Runtime], Awaitable[Result]]) -> Result:
+    """Run a command's work that is too long for one transaction and opens its own."""
+    with one_sentence():
+        settings = command_settings()
+        with database_url(settings) as url:
+            return asyncio.run(_with_runtime(settings, url, work))
+
+
+async def _with_runtime(settings: Settings, url: str, work: Callable[[Runtime], Awaitable[Result]]) -> Result:
+    async with open_runtime(settings, url) as runtime:
+        await _require_ready_database(runtime)
+        return await work(runtime)
+
+
 async def _in_transaction(
     settings: Settings, url: str, work: Callable[[Session, Runtime], Awaitable[Result]]
 ) -> Result:

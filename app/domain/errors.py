@@ -164,6 +164,12 @@ class UserNotFound(NotFound):
     code = "USER_NOT_FOUND"
 
 
+class AuditEventNotFound(NotFound):
+    """There is no event with this id in the audit trail."""
+
+    code = "AUDIT_EVENT_NOT_FOUND"
+
+
 class LicenseKeyTaken(Conflict):
     """A license with this license key exists already; every license key is unique."""
 

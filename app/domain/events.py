@@ -34,6 +34,7 @@ class EventName(StrEnum):
     USER_PASSWORD_RESET = "user.password_reset"  # noqa: S105 - a name, not a password
     USER_SIGNED_IN = "user.signed_in"
     USER_SIGNED_OUT = "user.signed_out"
+    AUDIT_EXPORTED = "audit.exported"
 
 
 def describe_changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Any]:

@@ -17,7 +17,7 @@ logger = logging.getLogger(__name__)
 
 @asynccontextmanager
 async def running_jobs(runtime: Runtime, jobs: Sequence[Job] = JOBS) -> AsyncIterator[None]:
-    """Do all jobs meanwhile; what one of them does when it ends is rolled back."""
+    """Do all jobs meanwhile; what one of them does when it ends is rolled back, and those for the end are done then."""
     tasks = [asyncio.create_task(_repeat(job, runtime), name=job.name) for job in jobs]
     try:
         yield
@@ -25,14 +25,21 @@ async def running_jobs(runtime: Runtime, jobs: Sequence[Job] = JOBS) -> AsyncIte
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        for job in jobs:
+            if job.runs_at_the_end:
+                await _run(job, runtime)
 
 
 async def _repeat(job: Job, runtime: Runtime) -> None:
     while True:
         await asyncio.sleep(job.every.total_seconds())
-        try:
-            await job.run(runtime)
-        except Unavailable:
-            """The store told of its outage; the next turn tries again."""
-        except Exception:
-            log(logger, logging.ERROR, "A job failed because of a defect", event="defect", job=job.name, exc_info=True)
+        await _run(job, runtime)
+
+
+async def _run(job: Job, runtime: Runtime) -> None:
+    try:
+        await job.run(runtime)
+    except Unavailable:
+        """The store told of its outage; the next turn tries again."""
+    except Exception:
+        log(logger, logging.ERROR, "A job failed because of a defect", event="defect", job=job.name, exc_info=True)
