@@ -5,13 +5,14 @@ from __future__ import annotations
 import secrets
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from app.db.models import ApiKey
 from app.db.queries import api_keys, organizations
 from app.db.session import Session
 from app.domain.errors import Denied, Invalid
-from app.domain.events import EventName
+from app.domain.events import EventName, describe_creation
 from app.domain.pages import Page, PageRequest, cut_page
 from app.domain.permissions import API_KEY_PREFIX, ORGANIZATION_SCOPES, Permission, Principal, hash_secret
 from app.services import events
@@ -51,7 +52,8 @@ async def create(tx: Session, caller: Principal, wish: CreateApiKey, *, now: dat
     tx.add(api_key)
     await tx.flush()
 
-    await _record(tx, caller, EventName.API_KEY_CREATED, api_key, now)
+    made = describe_creation({"name": api_key.name, "scopes": api_key.scopes, "expires_at": api_key.expires_at})
+    await _record(tx, caller, EventName.API_KEY_CREATED, api_key, made, now)
     return api_key, secret
 
 
@@ -69,18 +71,19 @@ async def list_page(tx: Session, caller: Principal, page: PageRequest) -> Page[A
 
 async def revoke(tx: Session, caller: Principal, api_key_id: UUID, *, now: datetime) -> None:
     """End an API key at once; revoking twice is harmless."""
-    api_key = await api_keys.get_api_key(tx, caller.organization_id, api_key_id)
+    api_key = await api_keys.lock_api_key(tx, caller.organization_id, api_key_id)
     if api_key.revoked_at is not None:
         return
 
     api_key.revoked_at = now
     api_key.updated_at = now
 
-    await _record(tx, caller, EventName.API_KEY_REVOKED, api_key, now)
+    await _record(tx, caller, EventName.API_KEY_REVOKED, api_key, {"name": api_key.name}, now)
 
 
-async def _record(tx: Session, caller: Principal, event: EventName, api_key: ApiKey, now: datetime) -> None:
-    data = {"name": api_key.name, "scopes": api_key.scopes}
+async def _record(
+    tx: Session, caller: Principal, event: EventName, api_key: ApiKey, data: dict[str, Any], now: datetime
+) -> None:
     await events.record(tx, caller, event, api_key.id, organization_id=api_key.organization_id, now=now, data=data)
 
 

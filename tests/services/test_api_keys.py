@@ -40,7 +40,7 @@ async def test_a_key_tells_who_is_calling_and_is_stored_as_hash_alone(tx: Sessio
     assert (event.event, event.organization_id, event.data) == (
         "api_key.created",
         organization.id,
-        {"name": "ci", "scopes": ["licenses:read"]},
+        {"after": {"name": "ci", "scopes": ["licenses:read"]}},
     )
     assert secret not in str(event.data)
 

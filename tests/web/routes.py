@@ -6,8 +6,8 @@ PUBLIC = "public"
 """Anybody, without a credential."""
 SIGNED_IN = "signed in"
 """Any caller that is known."""
-OF_INSTALLATION = "audit:read of the installation"
-"""Callers who belong to no organization and have the permission."""
+FOR_OPERATORS = "/admin/"
+"""What begins like this is for callers who belong to no organization, and have the permission."""
 
 ACCESS = {
     "POST /api/licenses/validate": PUBLIC,
@@ -53,7 +53,7 @@ ACCESS = {
     "GET /api/api-keys/{api_key_id}": "api-keys:read",
     "DELETE /api/api-keys/{api_key_id}": "api-keys:write",
     "GET /api/audit-events": "audit:read",
-    "GET /admin/audit-events": OF_INSTALLATION,
-    "GET /admin/audit-events/export": OF_INSTALLATION,
-    "GET /admin/audit-events/{event_id}": OF_INSTALLATION,
+    "GET /admin/audit-events": "audit:read",
+    "GET /admin/audit-events/export": "audit:read",
+    "GET /admin/audit-events/{event_id}": "audit:read",
 }
