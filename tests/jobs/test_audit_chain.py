@@ -32,9 +32,7 @@ async def record(runtime: Runtime) -> None:
         await events.record(tx, COMMAND_LINE, EventName.LICENSE_CHANGED, "license", now=NOW)
 
 
-async def test_when_the_server_stops_the_rest_is_sealed_and_the_head_is_told(
-    app: FastAPI, log_lines: LogLines
-) -> None:
+async def test_when_the_server_stops_the_rest_is_sealed_and_the_head_is_told(app: FastAPI, log_lines: LogLines) -> None:
     runtime: Runtime = app.state.runtime
     await record(runtime)
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from ipaddress import IPv4Address, IPv6Address
 from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query
 from fastapi.responses import StreamingResponse
+from pydantic import IPvAnyAddress
 
 from app.domain.audit_events import AuditFilter, ExportFormat, export_head, export_lines
 from app.domain.permissions import Principal
@@ -30,7 +30,7 @@ def _filter(
     actor_id: Annotated[ActorId, Query(alias="actorId")] = None,
     subject_id: Annotated[SubjectId, Query(alias="subjectId")] = None,
     organization_id: Annotated[UUID | None, Query(alias="organizationId", description="Only of this one.")] = None,
-    ip: Annotated[IPv4Address | IPv6Address | None, Query(description="Only from this address.")] = None,
+    ip: Annotated[IPvAnyAddress | None, Query(description="Only from this address.")] = None,
     request_id: Annotated[Text | None, Query(alias="requestId", description="Only of this request.")] = None,
     since: Since = None,
     until: Until = None,
