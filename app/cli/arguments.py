@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from typing import TypeVar
 
 import typer
 from pydantic.networks import validate_email
@@ -14,11 +15,15 @@ from app.domain.license_keys import MAX_LENGTH
 from app.domain.security import parse_window
 
 MIN_IMPORTED_KEY_LENGTH = 8
+Value = TypeVar("Value")
+
 MOMENT_FORMATS = ("%Y-%m-%d", "%Y-%m-%dT%H:%M:%SZ")
 
 
-def _parser(require: Callable[[str], str]) -> Callable[[str], str]:
-    def parse(text: str) -> str:
+def parser(require: Callable[[str], Value]) -> Callable[[str], Value]:
+    """The parser of an argument out of what raises ValueError for a wrong one."""
+
+    def parse(text: str) -> Value:
         try:
             return require(text)
         except ValueError as error:
@@ -53,9 +58,9 @@ def _require_email(text: str) -> str:
     return validate_email(words.require_printable(text))[1]
 
 
-parse_text = _parser(words.require_text)
-parse_long_text = _parser(partial(words.require_text, longest=words.MAX_LONG_TEXT_LENGTH))
-parse_imported_key = _parser(partial(words.require_text, longest=MAX_LENGTH, shortest=MIN_IMPORTED_KEY_LENGTH))
-parse_product_id = _parser(words.require_product_id)
-parse_tier = _parser(words.require_tier)
-parse_email = _parser(_require_email)
+parse_text = parser(words.require_text)
+parse_long_text = parser(partial(words.require_text, longest=words.MAX_LONG_TEXT_LENGTH))
+parse_imported_key = parser(partial(words.require_text, longest=MAX_LENGTH, shortest=MIN_IMPORTED_KEY_LENGTH))
+parse_product_id = parser(words.require_product_id)
+parse_tier = parser(words.require_tier)
+parse_email = parser(_require_email)

@@ -5,7 +5,18 @@ from __future__ import annotations
 import typer
 
 from app import __version__
-from app.cli import api_keys, database, encryption, healthcheck, licenses, organizations, products, security, serve
+from app.cli import (
+    api_keys,
+    audit_events,
+    database,
+    encryption,
+    healthcheck,
+    licenses,
+    organizations,
+    products,
+    security,
+    serve,
+)
 from app.cli.context import AsJson
 from app.cli.output import print_json
 from app.vault import make_key
@@ -24,6 +35,7 @@ app.add_typer(products.plans_app, name="plans")
 app.add_typer(licenses.app, name="licenses")
 app.add_typer(api_keys.app, name="api-keys")
 app.add_typer(security.app, name="security")
+app.add_typer(audit_events.app, name="audit")
 
 
 @app.command("generate-key")

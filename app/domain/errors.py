@@ -41,14 +41,16 @@ class Denied(DomainError):
 
     code = "FORBIDDEN"
     permission: str | None = None
+    """What the caller lacks, where that is why."""
 
+    @classmethod
+    def without(cls, permission: str) -> Denied:
+        """The refusal of a caller who lacks a permission."""
+        error = cls(f"This needs the permission {permission}, which the caller does not have.")
+        error.permission = permission
+        return error
 
-class PermissionMissing(Denied):
-    """The caller lacks a permission that this needs."""
-
-    def __init__(self, permission: str) -> None:
-        super().__init__(f"This needs the permission {permission}, which the caller does not have.")
-        self.permission = permission
+    permission: str | None = None
 
 
 class Invalid(DomainError):
@@ -177,6 +179,12 @@ class UserNotFound(NotFound):
     """There is no user with this id."""
 
     code = "USER_NOT_FOUND"
+
+
+class AuditEventNotFound(NotFound):
+    """There is no event with this id in the audit trail."""
+
+    code = "AUDIT_EVENT_NOT_FOUND"
 
 
 class LicenseKeyTaken(Conflict):

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
+from uuid import UUID
 
 
 class EventName(StrEnum):
@@ -35,16 +36,29 @@ class EventName(StrEnum):
     USER_PASSWORD_RESET = "user.password_reset"  # noqa: S105 - a name, not a password
     USER_SIGNED_IN = "user.signed_in"
     USER_SIGNED_OUT = "user.signed_out"
+    AUDIT_EXPORTED = "audit.exported"
 
 
 def describe_changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Any]:
-    """What was changed, from what, to what, as it stands in the audit trail (JSON)."""
+    """What was changed, from what, to what, as it stands in the audit trail: JSON, with the names that requests use."""
     return {
-        "changed": sorted(after),
-        "before": {name: _as_json(before[name]) for name in after},
-        "after": {name: _as_json(value) for name, value in after.items()},
+        "changed": sorted(_outside(name) for name in after),
+        "before": {_outside(name): _as_json(before[name]) for name in after},
+        "after": {_outside(name): _as_json(value) for name, value in after.items()},
     }
 
 
+def describe_creation(after: Mapping[str, Any]) -> dict[str, Any]:
+    """What something new was made as, as it stands in the audit trail; what was left out is left out."""
+    return {"after": {_outside(name): _as_json(value) for name, value in after.items() if value is not None}}
+
+
+def _outside(name: str) -> str:
+    first, *others = name.split("_")
+    return first + "".join(part.capitalize() for part in others)
+
+
 def _as_json(value: Any) -> Any:
-    return value.isoformat() if isinstance(value, datetime) else value
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
+    return str(value) if isinstance(value, UUID) else value

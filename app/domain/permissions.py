@@ -8,7 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
 
-from app.domain.errors import PermissionMissing
+from app.domain.errors import Denied
 
 API_KEY_PREFIX = "itsk_"
 SESSION_TOKEN_PREFIX = "itss_"  # noqa: S105 - what a token begins with
@@ -102,9 +102,9 @@ class Principal:
     proven_at: datetime | None = None
 
     def require(self, permission: Permission) -> None:
-        """Raise PermissionMissing unless the caller has the permission."""
+        """Raise Denied unless the caller has the permission."""
         if permission not in self.permissions:
-            raise PermissionMissing(permission)
+            raise Denied.without(permission)
 
 
 COMMAND_LINE = Principal(PrincipalKind.COMMAND_LINE, None, None, frozenset(Permission))

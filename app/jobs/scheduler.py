@@ -13,14 +13,14 @@ from app.jobs.catalog import JOBS, Job
 from app.runtime import Runtime
 from app.telemetry.logging import log
 
-LAST_SECONDS = 2.0
+LAST_SECONDS = 3.0
 
 logger = logging.getLogger(__name__)
 
 
 @asynccontextmanager
 async def running_jobs(runtime: Runtime, jobs: Sequence[Job] = JOBS) -> AsyncIterator[None]:
-    """Do all jobs meanwhile; what one of them does when it ends is rolled back."""
+    """Do all jobs meanwhile; what one of them does when it ends is rolled back, and those for the end are done then."""
     tasks = [asyncio.create_task(_repeat(job, runtime), name=job.name) for job in jobs]
     try:
         yield
@@ -28,9 +28,7 @@ async def running_jobs(runtime: Runtime, jobs: Sequence[Job] = JOBS) -> AsyncIte
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        for job in jobs:
-            if job.is_done_at_stop:
-                await _do_last(job, runtime)
+        await _do_last([job for job in jobs if job.is_done_at_stop], runtime)
 
 
 async def _repeat(job: Job, runtime: Runtime) -> None:
@@ -39,12 +37,13 @@ async def _repeat(job: Job, runtime: Runtime) -> None:
         await _do(job, runtime)
 
 
-async def _do_last(job: Job, runtime: Runtime) -> None:
+async def _do_last(jobs: Sequence[Job], runtime: Runtime) -> None:
     try:
         async with Deadline(LAST_SECONDS):
-            await _do(job, runtime)
+            for job in jobs:
+                await _do(job, runtime)
     except TimeoutError:
-        log(logger, logging.WARNING, "A job was not done in time at the stop", event="job_cut", job=job.name)
+        log(logger, logging.WARNING, "Some jobs were not done in time at the stop", event="job_cut")
 
 
 async def _do(job: Job, runtime: Runtime) -> None:

@@ -6,13 +6,14 @@ import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 from app.db.models import ApiKey
 from app.db.queries import api_keys, organizations
 from app.db.session import Session
 from app.domain.errors import ApiKeyStateConflict, Denied, Invalid
-from app.domain.events import EventName
+from app.domain.events import EventName, describe_changes, describe_creation
 from app.domain.pages import Page, PageRequest, cut_page
 from app.domain.permissions import API_KEY_PREFIX, ORGANIZATION_SCOPES, Permission, Principal, hash_secret
 from app.services import events
@@ -42,7 +43,7 @@ async def create(tx: Session, caller: Principal, wish: CreateApiKey, *, now: dat
 
     api_key, secret = await _make(tx, wish.name, sorted(wish.scopes), wish.organization_id, wish.expires_at, now)
 
-    await _record(tx, caller, EventName.API_KEY_CREATED, api_key, now)
+    await _record(tx, caller, EventName.API_KEY_CREATED, api_key, _described(api_key), now)
     return api_key, secret
 
 
@@ -58,12 +59,14 @@ async def rotate(
 
     expires_at = None if old.expires_at is None else now + (old.expires_at - old.created_at)
     new, secret = await _make(tx, old.name, old.scopes, old.organization_id, expires_at, now)
+    before = {"expires_at": old.expires_at, "replaced_by_id": None}
     old.replaced_by_id = new.id
     old.expires_at = now + overlap if old.expires_at is None else min(old.expires_at, now + overlap)
     old.updated_at = now
 
-    await _record(tx, caller, EventName.API_KEY_CREATED, new, now)
-    await _record(tx, caller, EventName.API_KEY_ROTATED, old, now, replacedById=str(new.id))
+    after = {"expires_at": old.expires_at, "replaced_by_id": new.id}
+    await _record(tx, caller, EventName.API_KEY_CREATED, new, _described(new), now)
+    await _record(tx, caller, EventName.API_KEY_ROTATED, old, describe_changes(before, after), now)
     return new, secret
 
 
@@ -88,7 +91,7 @@ async def revoke(tx: Session, caller: Principal, api_key_id: UUID, *, now: datet
     api_key.revoked_at = now
     api_key.updated_at = now
 
-    await _record(tx, caller, EventName.API_KEY_REVOKED, api_key, now)
+    await _record(tx, caller, EventName.API_KEY_REVOKED, api_key, {"name": api_key.name}, now)
     return True
 
 
@@ -116,10 +119,13 @@ async def _make(
     return api_key, secret
 
 
+def _described(api_key: ApiKey) -> dict[str, Any]:
+    return describe_creation({"name": api_key.name, "scopes": api_key.scopes, "expires_at": api_key.expires_at})
+
+
 async def _record(
-    tx: Session, caller: Principal, event: EventName, api_key: ApiKey, now: datetime, **more: object
+    tx: Session, caller: Principal, event: EventName, api_key: ApiKey, data: dict[str, Any], now: datetime
 ) -> None:
-    data = {"name": api_key.name, "scopes": api_key.scopes, **more}
     await events.record(tx, caller, event, api_key.id, organization_id=api_key.organization_id, now=now, data=data)
 
 

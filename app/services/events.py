@@ -21,19 +21,19 @@ async def record(
     organization_id: UUID | None = None,
     now: datetime,
     data: dict[str, Any] | None = None,
-) -> None:
+) -> AuditEvent:
     """Append to the audit trail: who did what to which thing, from where, in which request."""
-    tx.add(
-        AuditEvent(
-            occurred_at=now,
-            event=event,
-            subject_id=str(subject_id),
-            organization_id=organization_id,
-            actor_kind=caller.kind,
-            actor_id=caller.id,
-            ip=caller.ip,
-            request_id=caller.request_id,
-            data=data or {},
-        )
+    recorded = AuditEvent(
+        occurred_at=now,
+        event=event,
+        subject_id=str(subject_id),
+        organization_id=organization_id,
+        actor_kind=caller.kind,
+        actor_id=caller.id,
+        ip=caller.ip,
+        request_id=caller.request_id,
+        data=data or {},
     )
+    tx.add(recorded)
     await tx.flush()
+    return recorded

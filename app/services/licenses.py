@@ -14,7 +14,7 @@ from app.db.queries import licenses, organizations, plans, products
 from app.db.session import Session
 from app.domain import licenses as rules
 from app.domain.errors import EncryptionKeyMissing, PlanNotFound, UnknownProducts
-from app.domain.events import EventName, describe_changes
+from app.domain.events import EventName, describe_changes, describe_creation
 from app.domain.license_keys import canonical_license_key, hash_license_key, make_license_key
 from app.domain.licenses import LicenseFilter, LicenseStatus
 from app.domain.machines import MachineBinding
@@ -22,6 +22,12 @@ from app.domain.pages import Page, PageRequest, cut_page
 from app.domain.permissions import Permission, Principal
 from app.services import events
 from app.vault import Vault, WrongKey
+
+TERMS = (
+    *("tier", "max_users", "max_products", "max_machines", "allowed_products", "features", "machine_binding"),
+    *("starts_at", "expires_at", "is_trial", "trial_ends_at"),
+)
+"""What a license is issued under, and what is recorded of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +73,7 @@ async def issue(
         license.id,
         organization_id=organization.id,
         now=now,
-        data={"tier": license.tier, "plan": plan.name},
+        data={"plan": plan.name, **describe_creation({name: getattr(license, name) for name in TERMS})},
     )
     return license, license_key
 
@@ -107,17 +113,17 @@ async def change(
 ) -> License:
     """Change limits, products, features, binding or dates, a trial with its start; the next validation sees it."""
     license = await licenses.lock_license(tx, caller.organization_id, license_id)
-    changed = {field: value for field, value in changes.items() if getattr(license, field) != value}
-    if not changed:
-        return license
-    before = {field: getattr(license, field) for field in changed}
+    before = {field: getattr(license, field) for field in TERMS}
     trial = rules.trial_length(license.starts_at or license.created_at, license.trial_ends_at)
 
-    for field, value in changed.items():
+    for field, value in changes.items():
         setattr(license, field, value)
     license.allowed_products = _distinct(license.allowed_products)
     if trial is not None:
         license.trial_ends_at = (license.starts_at or license.created_at) + trial
+    changed = {field: getattr(license, field) for field in TERMS if getattr(license, field) != before[field]}
+    if not changed:
+        return license
     license.updated_at = now
     await _require_products(tx, license.allowed_products, license.max_products)
     rules.require_period(license.starts_at, license.expires_at)
@@ -151,15 +157,15 @@ async def renew(
     license = await licenses.lock_license(tx, caller.organization_id, license_id)
     rules.require_status(LicenseStatus(license.status), (LicenseStatus.ACTIVE, LicenseStatus.SUSPENDED), "renewed")
     rules.require_period(max(now, license.starts_at or now), expires_at)
-    before = license.expires_at
+    renewed = {"expires_at": expires_at, "is_trial": False, "trial_ends_at": None}
+    before = {field: getattr(license, field) for field in renewed}
 
-    license.expires_at = expires_at
-    license.is_trial = False
-    license.trial_ends_at = None
+    for field, value in renewed.items():
+        setattr(license, field, value)
     license.updated_at = now
 
-    data = {"before": before and before.isoformat(), "after": expires_at and expires_at.isoformat()}
-    await _record(tx, caller, EventName.LICENSE_RENEWED, license, now, data)
+    changed = {field: value for field, value in renewed.items() if value != before[field]}
+    await _record(tx, caller, EventName.LICENSE_RENEWED, license, now, describe_changes(before, changed))
     return license
 
 
@@ -186,7 +192,7 @@ async def _turn(
     license.status = status
     license.updated_at = now
 
-    await _record(tx, caller, event, license, now, {"before": before, "after": status})
+    await _record(tx, caller, event, license, now, describe_changes({"status": before}, {"status": status}))
     return license
 
 

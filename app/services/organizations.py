@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -12,7 +12,7 @@ from app.db.models import Organization
 from app.db.queries import organizations
 from app.db.session import Session
 from app.domain.errors import OrganizationNotFound
-from app.domain.events import EventName
+from app.domain.events import EventName, describe_changes, describe_creation
 from app.domain.pages import Page, PageRequest, cut_page
 from app.domain.permissions import Principal
 from app.services import events
@@ -52,7 +52,7 @@ async def create(tx: Session, caller: Principal, wish: CreateOrganization, *, no
         organization.id,
         organization_id=organization.id,
         now=now,
-        data={"name": wish.name, "domain": organization.domain},
+        data=describe_creation({**asdict(wish), "domain": organization.domain}),
     )
     return organization
 
@@ -83,17 +83,21 @@ async def change(
     """Change some fields; `is_suspended` suspends or reinstates all of the organization's licenses at once."""
     _require_own(caller, organization_id)
     organization = await organizations.lock_organization(tx, organization_id)
-    fields = dict(changes)
-    is_suspended: bool | None = fields.pop("is_suspended", None)
+    before = {field: _value(organization, field) for field in changes}
+    wanted = {field: value.lower() if field == "domain" else value for field, value in changes.items()}
+    changed = {field: value for field, value in wanted.items() if before[field] != value}
+    if not changed:
+        return organization
 
-    event = _suspend(organization, is_suspended, now)
-    for field, value in fields.items():
-        setattr(organization, field, value.lower() if field == "domain" else value)
+    for field, value in changed.items():
+        if field == "is_suspended":
+            organization.suspended_at = now if value else None
+        else:
+            setattr(organization, field, value)
     organization.updated_at = now
 
-    await events.record(
-        tx, caller, event, organization.id, organization_id=organization.id, now=now, data={"changed": sorted(changes)}
-    )
+    event, data = _event(changed.get("is_suspended")), describe_changes(before, changed)
+    await events.record(tx, caller, event, organization.id, organization_id=organization.id, now=now, data=data)
     return organization
 
 
@@ -102,8 +106,11 @@ def _require_own(caller: Principal, organization_id: UUID) -> None:
         raise OrganizationNotFound
 
 
-def _suspend(organization: Organization, is_suspended: bool | None, now: datetime) -> EventName:
-    if is_suspended is None or is_suspended == (organization.suspended_at is not None):
+def _value(organization: Organization, field: str) -> Any:
+    return organization.suspended_at is not None if field == "is_suspended" else getattr(organization, field)
+
+
+def _event(is_suspended: bool | None) -> EventName:
+    if is_suspended is None:
         return EventName.ORGANIZATION_CHANGED
-    organization.suspended_at = now if is_suspended else None
     return EventName.ORGANIZATION_SUSPENDED if is_suspended else EventName.ORGANIZATION_REINSTATED

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -11,7 +11,7 @@ from uuid import UUID
 from app.db.models import Plan
 from app.db.queries import plans
 from app.db.session import Session
-from app.domain.events import EventName, describe_changes
+from app.domain.events import EventName, describe_changes, describe_creation
 from app.domain.machines import MachineBinding
 from app.domain.pages import Page, PageRequest, cut_page
 from app.domain.permissions import Principal
@@ -57,7 +57,8 @@ async def create(tx: Session, caller: Principal, wish: CreatePlan, *, now: datet
     tx.add(plan)
     await tx.flush()
 
-    await events.record(tx, caller, EventName.PLAN_CREATED, plan.id, now=now, data={"name": wish.name})
+    data = describe_creation(asdict(wish))
+    await events.record(tx, caller, EventName.PLAN_CREATED, plan.id, now=now, data=data)
     return plan
 
 
@@ -74,7 +75,7 @@ async def list_page(tx: Session, page: PageRequest) -> Page[Plan]:
 
 async def change(tx: Session, caller: Principal, plan_id: UUID, changes: Mapping[str, Any], *, now: datetime) -> Plan:
     """Change the terms for licenses that are issued from now on; issued ones keep theirs."""
-    plan = await plans.get_plan(tx, plan_id)
+    plan = await plans.lock_plan(tx, plan_id)
     changed = {name: value for name, value in changes.items() if getattr(plan, name) != value}
     if not changed:
         return plan

@@ -7,7 +7,7 @@ from datetime import datetime
 from app.db.models import Product
 from app.db.queries import products
 from app.db.session import Session
-from app.domain.events import EventName
+from app.domain.events import EventName, describe_changes, describe_creation
 from app.domain.pages import Page, PageRequest, cut_page
 from app.domain.permissions import Principal
 from app.services import events
@@ -19,7 +19,8 @@ async def create(tx: Session, caller: Principal, product_id: str, name: str, *, 
     tx.add(product)
     await tx.flush()
 
-    await events.record(tx, caller, EventName.PRODUCT_CREATED, product.id, now=now, data={"name": name})
+    data = describe_creation({"name": name})
+    await events.record(tx, caller, EventName.PRODUCT_CREATED, product.id, now=now, data=data)
     return product
 
 
@@ -36,13 +37,14 @@ async def list_page(tx: Session, page: PageRequest) -> Page[Product]:
 
 async def rename(tx: Session, caller: Principal, product_id: str, name: str, *, now: datetime) -> Product:
     """Change the name; the id is what clients know the product by and stays."""
-    product = await products.get_product(tx, product_id)
+    product = await products.lock_product(tx, product_id)
     before = product.name
+    if before == name:
+        return product
 
     product.name = name
     product.updated_at = now
 
-    await events.record(
-        tx, caller, EventName.PRODUCT_CHANGED, product.id, now=now, data={"before": before, "after": name}
-    )
+    data = describe_changes({"name": before}, {"name": name})
+    await events.record(tx, caller, EventName.PRODUCT_CHANGED, product.id, now=now, data=data)
     return product

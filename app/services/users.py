@@ -8,7 +8,7 @@ from app.db.models import User
 from app.db.queries import users
 from app.db.session import Session
 from app.domain.errors import UserNotFound
-from app.domain.events import EventName
+from app.domain.events import EventName, describe_creation
 from app.domain.permissions import COMMAND_LINE, Role
 from app.services import events
 
@@ -29,7 +29,8 @@ async def create_first_operator(tx: Session, email: str, password_hash: str, *, 
     tx.add(user)
     await tx.flush()
 
-    await events.record(tx, COMMAND_LINE, EventName.USER_CREATED, user.id, now=now, data={"role": Role.OPERATOR})
+    data = describe_creation({"email": user.email, "role": Role.OPERATOR})
+    await events.record(tx, COMMAND_LINE, EventName.USER_CREATED, user.id, now=now, data=data)
     return user
 
 

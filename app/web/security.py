@@ -8,7 +8,7 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
-from app.domain.errors import StepUpRequired, Unauthenticated
+from app.domain.errors import Denied, StepUpRequired, Unauthenticated
 from app.domain.permissions import Permission, Principal, PrincipalKind
 from app.services import authentication
 from app.services.authentication import Origin, Refusal, RefusalReason
@@ -73,6 +73,16 @@ class Require:
         return caller
 
 
+class RequireOfInstallation(Require):
+    """The dependency that lets only callers of the installation itself in, and of those who have the permission."""
+
+    async def __call__(self, caller: Caller) -> Principal:
+        """The caller; raises Denied."""
+        if caller.organization_id is not None:
+            raise Denied("This is for operators of the installation; an organization's own things are under /api.")
+        return await super().__call__(caller)
+
+
 async def _recently_proven(caller: Caller, now: Now) -> Principal:
     """Whoever shows a session must have shown a password or second factor lately; a key's scope is its permission."""
     if caller.kind is PrincipalKind.USER and (caller.proven_at is None or now - caller.proven_at > STEP_UP_LIFETIME):
@@ -115,6 +125,7 @@ CanWriteApiKeys = Annotated[Principal, Depends(Require(Permission.API_KEYS_WRITE
 CanReadUsers = Annotated[Principal, Depends(Require(Permission.USERS_READ))]
 CanWriteUsers = Annotated[Principal, Depends(Require(Permission.USERS_WRITE))]
 CanReadAudit = Annotated[Principal, Depends(Require(Permission.AUDIT_READ))]
+CanReadWholeAudit = Annotated[Principal, Depends(RequireOfInstallation(Permission.AUDIT_READ))]
 CanReadOperations = Annotated[Principal, Depends(Require(Permission.OPS_READ))]
 
 

@@ -97,8 +97,10 @@ def test_the_server_works_on_an_external_database_and_leaves_everything_else_alo
             license_key = issue(server)
             codes = [validate(server, license_key, machine) for machine in ("one", "two", "one")]
             health = server.client.get("/health").json()["status"]
+            trail = server.json("audit", "verify")
 
         assert (codes, health) == (["VALID", "TOO_MANY_MACHINES", "VALID"], "healthy")
+        assert (trail["intact"], trail["position"] > 3) == (True, True)
         assert outside(port) == before
 
 

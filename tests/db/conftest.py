@@ -1,4 +1,4 @@
-"""Folders for tests that start a PostgreSQL of their own."""
+"""Folders for tests that start a PostgreSQL of their own, and the versions that tests of the schema run on."""
 
 import shutil
 import tempfile
@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from app.db.embedded import acquire
+from app.db.embedded import EmbeddedPostgres, acquire
+from tests.db.old_postgres import OldPostgres, find_old_postgres
 from tests.db.stoppable import Stoppable
 
 
@@ -34,3 +35,14 @@ def stoppable(data_dir: Path) -> Iterator[Stoppable]:
     server = Stoppable(data_dir)
     yield server
     server.stop()
+
+
+@pytest.fixture(scope="module", params=["ours", *find_old_postgres()])
+def server_url(request: pytest.FixtureRequest) -> Iterator[str]:
+    """The URL of the database `postgres` on our PostgreSQL, and on the oldest we support if it is installed."""
+    if request.param == "ours":
+        postgres: EmbeddedPostgres = request.getfixturevalue("postgres")
+        yield postgres.database_url("postgres")
+        return
+    with OldPostgres(request.param) as old:
+        yield old.url

@@ -13,11 +13,9 @@ from alembic.config import Config
 from sqlalchemy import Engine, create_engine
 from sqlalchemy.pool import NullPool
 
-from app.db.embedded import EmbeddedPostgres
 from app.db.migrations import LOCK_NUMBER, MIGRATIONS_FOLDER, head_revision, migrate
 from app.db.models import Model
 from app.domain.errors import DatabaseUnavailable
-from tests.db.old_postgres import OldPostgres, find_old_postgres
 
 OUTSIDE = {
     "roles": "SELECT rolname, rolsuper, rolconfig::text FROM pg_roles ORDER BY 1",
@@ -42,17 +40,6 @@ SCHEMA = {
 def rows(url: str, query: str) -> list[tuple[Any, ...]]:
     with psycopg.connect(url) as connection:
         return connection.execute(query.encode()).fetchall()
-
-
-@pytest.fixture(scope="module", params=["ours", *find_old_postgres()])
-def server_url(request: pytest.FixtureRequest) -> Iterator[str]:
-    """The URL of the database `postgres` on our PostgreSQL, and on the oldest we support if it is installed."""
-    if request.param == "ours":
-        postgres: EmbeddedPostgres = request.getfixturevalue("postgres")
-        yield postgres.database_url("postgres")
-        return
-    with OldPostgres(request.param) as old:
-        yield old.url
 
 
 @pytest.fixture
@@ -131,6 +118,7 @@ def test_the_way_down_leaves_nothing_and_the_way_up_is_open_again(empty: str) ->
 
     assert rows(empty, "SELECT tablename FROM pg_tables WHERE schemaname = 'public'") == [("alembic_version",)]
     assert rows(empty, "SELECT version_num FROM alembic_version") == []
+    assert rows(empty, "SELECT proname FROM pg_proc WHERE pronamespace = 'public'::regnamespace") == []
     assert migrate(empty) == (None, head_revision())
 
 
@@ -216,6 +204,21 @@ def test_an_owner_who_is_no_superuser_migrates_its_own_database(server_url: str)
         finally:
             connection.execute("DROP DATABASE of_tenant WITH (FORCE)")
             connection.execute("DROP ROLE tenant")
+
+
+def test_events_that_were_recorded_before_the_chain_came_wait_for_their_link(empty: str) -> None:
+    migrate(empty)
+    run_alembic(empty, "downgrade", "0003")
+    with psycopg.connect(empty) as connection:
+        connection.execute(
+            "INSERT INTO audit_events (id, occurred_at, event, subject_id, actor_kind, data)"
+            " VALUES (gen_random_uuid(), now(), 'license.changed', 'x', 'command_line', '{}')"
+        )
+        connection.execute("UPDATE audit_events SET subject_id = 'y'")
+
+    migrate(empty)
+
+    assert rows(empty, "SELECT subject_id FROM audit_events JOIN audit_unsealed ON id = event_id") == [("y",)]
 
 
 def test_no_migration_imports_the_application() -> None:

@@ -17,8 +17,14 @@ from app.domain.permissions import (
 )
 
 
-def test_a_key_of_an_organization_can_read_but_never_write() -> None:
-    assert sorted(ORGANIZATION_SCOPES) == ["licenses:read", "organizations:read", "plans:read", "products:read"]
+def test_a_key_of_an_organization_reads_and_changes_nothing_but_its_machines() -> None:
+    assert sorted(ORGANIZATION_SCOPES) == [
+        "licenses:read",
+        "machines:write",
+        "organizations:read",
+        "plans:read",
+        "products:read",
+    ]
 
 
 def test_every_permission_is_a_noun_with_read_or_write() -> None:
@@ -34,9 +40,18 @@ def test_operators_and_the_command_line_may_do_everything() -> None:
     assert COMMAND_LINE.organization_id is None
 
 
-@pytest.mark.parametrize("role", [Role.ADMIN, Role.MEMBER, Role.VIEWER])
-def test_nobody_inside_an_organization_writes(role: Role) -> None:
-    assert [permission for permission in ROLE_PERMISSIONS[role] if not permission.endswith(":read")] == []
+@pytest.mark.parametrize(
+    ("role", "writes"),
+    [
+        (Role.ADMIN, ["api-keys:write", "machines:write", "users:write"]),
+        (Role.MEMBER, ["machines:write"]),
+        (Role.VIEWER, []),
+    ],
+)
+def test_people_inside_an_organization_change_its_people_and_machines_and_no_license(
+    role: Role, writes: list[str]
+) -> None:
+    assert sorted(permission for permission in ROLE_PERMISSIONS[role] if permission.endswith(":write")) == writes
 
 
 def test_every_role_has_its_permissions() -> None:

@@ -44,7 +44,7 @@ async def test_a_key_tells_who_is_calling_and_is_stored_as_hash_alone(tx: Sessio
     assert (event.event, event.organization_id, event.data) == (
         "api_key.created",
         organization.id,
-        {"name": "ci", "scopes": ["licenses:read"]},
+        {"after": {"name": "ci", "scopes": ["licenses:read"]}},
     )
     assert secret not in str(event.data)
 
@@ -182,7 +182,7 @@ async def test_a_rotated_key_has_a_successor_and_goes_on_for_the_overlap(tx: Ses
         found = [await authentication.identify(tx, shown, ORIGIN, now=now) for shown in (old_secret, secret)]
         assert [one is not None for one in found] == usable
     assert [event.event for event in await trail(tx, old.id)] == ["api_key.created", "api_key.rotated"]
-    assert (await trail(tx, old.id))[-1].data["replacedById"] == str(new.id)
+    assert (await trail(tx, old.id))[-1].data["after"]["replacedById"] == str(new.id)
     assert [event.event for event in await trail(tx, new.id)] == ["api_key.created"]
 
 

@@ -42,6 +42,10 @@ async def last_event(tx: Session, license: License) -> tuple[str, dict[str, Any]
     return event.event, event.data
 
 
+def turned(before: str, after: str) -> dict[str, Any]:
+    return {"changed": ["status"], "before": {"status": before}, "after": {"status": after}}
+
+
 async def test_issuing_is_recorded_with_who_and_where(tx: Session, caller: Principal) -> None:
     organization = await make_organization(tx)
 
@@ -51,7 +55,18 @@ async def test_issuing_is_recorded_with_who_and_where(tx: Session, caller: Princ
     assert (event.event, event.organization_id, event.data) == (
         "license.issued",
         organization.id,
-        {"tier": "STARTER", "plan": "Starter"},
+        {
+            "plan": "Starter",
+            "after": {
+                "tier": "STARTER",
+                "maxUsers": 25,
+                "maxProducts": 5,
+                "allowedProducts": [],
+                "features": {"email_support": True},
+                "machineBinding": "AUTOMATIC",
+                "isTrial": False,
+            },
+        },
     )
     assert (event.actor_kind, event.actor_id, str(event.ip), event.request_id, event.occurred_at) == (
         "user",
@@ -134,11 +149,11 @@ async def test_suspending_and_reinstating_are_recorded_with_before_and_after(tx:
     license, _ = await make_license(tx)
 
     await licenses.suspend(tx, caller, license.id, now=LATER)
-    assert await last_event(tx, license) == ("license.suspended", {"before": "ACTIVE", "after": "SUSPENDED"})
+    assert await last_event(tx, license) == ("license.suspended", turned("ACTIVE", "SUSPENDED"))
     assert license.updated_at == LATER
 
     await licenses.reinstate(tx, caller, license.id, now=LATER)
-    assert await last_event(tx, license) == ("license.reinstated", {"before": "SUSPENDED", "after": "ACTIVE"})
+    assert await last_event(tx, license) == ("license.reinstated", turned("SUSPENDED", "ACTIVE"))
 
 
 async def test_revoking_is_recorded_and_there_is_no_way_back(tx: Session, caller: Principal) -> None:
@@ -147,7 +162,7 @@ async def test_revoking_is_recorded_and_there_is_no_way_back(tx: Session, caller
 
     await licenses.revoke(tx, caller, license.id, now=LATER)
 
-    assert await last_event(tx, license) == ("license.revoked", {"before": "SUSPENDED", "after": "REVOKED"})
+    assert await last_event(tx, license) == ("license.revoked", turned("SUSPENDED", "REVOKED"))
     for turn in (licenses.suspend, licenses.reinstate, licenses.revoke):
         with pytest.raises(LicenseStateConflict):
             await turn(tx, caller, license.id, now=LATER)
@@ -170,15 +185,21 @@ async def test_renewing_is_recorded_and_ends_a_trial(tx: Session, caller: Princi
     await licenses.renew(tx, caller, license.id, END, now=NOW)
     assert await last_event(tx, license) == (
         "license.renewed",
-        {"before": "2026-03-02T12:00:00+00:00", "after": "2027-01-01T00:00:00+00:00"},
+        {
+            "changed": ["expiresAt", "isTrial", "trialEndsAt"],
+            "before": {"expiresAt": "2026-03-02T12:00:00Z", "isTrial": True, "trialEndsAt": "2026-03-31T12:00:00Z"},
+            "after": {"expiresAt": "2027-01-01T00:00:00Z", "isTrial": False, "trialEndsAt": None},
+        },
     )
     assert (license.expires_at, license.is_trial, license.trial_ends_at) == (END, False, None)
 
     await licenses.renew(tx, caller, license.id, None, now=NOW)
-    assert await last_event(tx, license) == (
-        "license.renewed",
-        {"before": "2027-01-01T00:00:00+00:00", "after": None},
-    )
+    _, data = await last_event(tx, license)
+    assert data == {
+        "changed": ["expiresAt"],
+        "before": {"expiresAt": "2027-01-01T00:00:00Z"},
+        "after": {"expiresAt": None},
+    }
 
 
 async def test_a_renewal_into_the_past_is_refused(tx: Session, caller: Principal) -> None:
@@ -198,9 +219,9 @@ async def test_a_change_is_recorded_with_before_and_after(tx: Session, caller: P
     assert await last_event(tx, license) == (
         "license.changed",
         {
-            "changed": ["allowed_products", "expires_at", "max_users"],
-            "before": {"allowed_products": [], "expires_at": "2026-03-02T12:00:00+00:00", "max_users": 25},
-            "after": {"allowed_products": ["ninja"], "expires_at": "2027-01-01T00:00:00+00:00", "max_users": None},
+            "changed": ["allowedProducts", "expiresAt", "maxUsers"],
+            "before": {"allowedProducts": [], "expiresAt": "2026-03-02T12:00:00Z", "maxUsers": 25},
+            "after": {"allowedProducts": ["ninja"], "expiresAt": "2027-01-01T00:00:00Z", "maxUsers": None},
         },
     )
 

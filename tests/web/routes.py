@@ -6,6 +6,8 @@ PUBLIC = "public"
 """Anybody, without a credential."""
 SIGNED_IN = "signed in"
 """Any caller that is known."""
+FOR_OPERATORS = "/admin/"
+"""What begins like this is for callers who belong to no organization, and have the permission."""
 
 ACCESS = {
     "POST /api/licenses/validate": PUBLIC,
@@ -52,4 +54,8 @@ ACCESS = {
     "POST /api/api-keys/{api_key_id}/rotate": "api-keys:write",
     "DELETE /api/api-keys/{api_key_id}": "api-keys:write",
     "GET /admin/security/summary": "ops:read",
+    "GET /api/audit-events": "audit:read",
+    "GET /admin/audit-events": "audit:read",
+    "GET /admin/audit-events/export": "audit:read",
+    "GET /admin/audit-events/{event_id}": "audit:read",
 }

@@ -1,7 +1,7 @@
 """All tables; importing this package makes `Model.metadata` complete."""
 
 from app.db.models.api_keys import ApiKey
-from app.db.models.audit_events import AuditEvent, AuditLink
+from app.db.models.audit_events import AuditEvent, AuditLink, UnsealedAuditEvent
 from app.db.models.base import Model
 from app.db.models.idempotency_keys import IdempotencyKey
 from app.db.models.installation_secrets import InstallationSecret
@@ -35,6 +35,7 @@ __all__ = [
     "Product",
     "RecoveryCode",
     "SecurityEventCount",
+    "UnsealedAuditEvent",
     "User",
     "UserAddress",
     "ValidationEvent",

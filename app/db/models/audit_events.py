@@ -1,4 +1,4 @@
-"""Audit events: what was changed, by whom, from where."""
+"""Audit events: what was changed, by whom, from where; and the chain that seals them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from app.db.models.base import Model, new_id
 
 
 class AuditEvent(Model):
-    """A change that was made; written in the same transaction as the change."""
+    """A change that was made; written in the same transaction as the change, and never changed or deleted."""
 
     __tablename__ = "audit_events"
 
@@ -30,7 +30,15 @@ class AuditEvent(Model):
     request_id: Mapped[str | None]
     data: Mapped[dict[str, Any]]
 
-    __table_args__ = (Index("ix_audit_events_subject_id_occurred_at", "subject_id", "occurred_at"),)
+    __table_args__ = (
+        Index("ix_audit_events_organization_id_id", "organization_id", "id"),
+        Index("ix_audit_events_subject_id_id", "subject_id", "id"),
+        Index("ix_audit_events_actor_id_id", "actor_id", "id"),
+        Index("ix_audit_events_event_id", "event", "id"),
+        Index("ix_audit_events_ip_id", "ip", "id"),
+        Index("ix_audit_events_request_id", "request_id"),
+        Index("ix_audit_events_occurred_at", "occurred_at", postgresql_using="brin"),
+    )
 
 
 class AuditLink(Model):
@@ -42,3 +50,11 @@ class AuditLink(Model):
     event_id: Mapped[UUID] = mapped_column(unique=True)
     hash: Mapped[bytes]
     sealed_at: Mapped[datetime]
+
+
+class UnsealedAuditEvent(Model):
+    """An event that waits for its link; a trigger of `audit_events` puts it here, whoever wrote the event."""
+
+    __tablename__ = "audit_unsealed"
+
+    event_id: Mapped[UUID] = mapped_column(primary_key=True)

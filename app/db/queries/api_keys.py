@@ -48,7 +48,7 @@ async def get_api_key(tx: Session, organization_id: UUID | None, api_key_id: UUI
 
 
 async def lock_api_key(tx: Session, organization_id: UUID | None, api_key_id: UUID) -> ApiKey:
-    """The API key, locked until the transaction ends, or ApiKeyNotFound."""
+    """The API key, locked until the transaction ends, or ApiKeyNotFound, also when it is a stranger's."""
     query = _one(organization_id, api_key_id).with_for_update(key_share=True)
     return _found(await tx.scalar(query.execution_options(populate_existing=True)))
 

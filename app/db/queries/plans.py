@@ -21,6 +21,14 @@ async def get_plan(tx: Session, plan_id: UUID) -> Plan:
     return plan
 
 
+async def lock_plan(tx: Session, plan_id: UUID) -> Plan:
+    """The plan, locked until the transaction ends, or PlanNotFound."""
+    plan = await tx.get(Plan, plan_id, with_for_update={"key_share": True}, populate_existing=True)
+    if plan is None:
+        raise PlanNotFound
+    return plan
+
+
 async def lock_tier(tx: Session, tier: str) -> None:
     """Let nobody else make a plan of this tier until the transaction ends."""
     await lock_name(tx, f"tier {tier}")

@@ -19,6 +19,14 @@ async def get_product(tx: Session, product_id: str) -> Product:
     return product
 
 
+async def lock_product(tx: Session, product_id: str) -> Product:
+    """The product, locked until the transaction ends, or ProductNotFound."""
+    product = await tx.get(Product, product_id, with_for_update={"key_share": True}, populate_existing=True)
+    if product is None:
+        raise ProductNotFound
+    return product
+
+
 async def list_products(tx: Session, *, after: str | None, limit: int) -> Sequence[Product]:
     """Products in the order of their ids."""
     query = select(Product).order_by(Product.id).limit(limit)
