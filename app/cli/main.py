@@ -5,7 +5,7 @@ from __future__ import annotations
 import typer
 
 from app import __version__
-from app.cli import api_keys, database, healthcheck, licenses, organizations, products, serve
+from app.cli import api_keys, database, healthcheck, licenses, organizations, products, second_factors, serve
 from app.cli.context import AsJson
 from app.cli.output import print_json
 from app.vault import make_key
@@ -17,6 +17,7 @@ app.command("serve")(serve.serve)
 app.command("migrate")(database.migrate)
 app.command("healthcheck")(healthcheck.healthcheck)
 app.command("reset-password")(database.reset_password)
+app.command("reset-second-factor")(second_factors.reset_second_factor)
 app.add_typer(organizations.app, name="organizations")
 app.add_typer(products.app, name="products")
 app.add_typer(products.plans_app, name="plans")

@@ -73,10 +73,46 @@ class StepUpRequired(Denied):
     code = "STEP_UP_REQUIRED"
 
 
+class StepUpFailed(Denied):
+    """This password or code is wrong; the session goes on as it was."""
+
+    code = "STEP_UP_FAILED"
+
+
+class SecondFactorSetupRequired(Denied):
+    """Operators need a second factor here: set one up at /api/auth/second-factor, then go on."""
+
+    code = "SECOND_FACTOR_SETUP_REQUIRED"
+
+
+class SecondFactorMissing(Denied):
+    """This session has not shown the second factor yet: POST /api/auth/step-up with a code, then go on."""
+
+    code = "SECOND_FACTOR_MISSING"
+
+
+class SessionRequired(Denied):
+    """This is about a person's session, and an API key has none; sign in."""
+
+    code = "SESSION_REQUIRED"
+
+
 class InvalidCredentials(Unauthenticated):
     """The e-mail address or the password is wrong."""
 
     code = "INVALID_CREDENTIALS"
+
+
+class SecondFactorRequired(Unauthenticated):
+    """The password is right, and this account has a second factor: send `code`, too."""
+
+    code = "SECOND_FACTOR_REQUIRED"
+
+
+class InvalidSecondFactor(InvalidCredentials):
+    """The code is wrong or was used before; wait for the next one, or use a recovery code."""
+
+    code = "INVALID_SECOND_FACTOR"
 
 
 class DatabaseUnavailable(Unavailable):
@@ -162,6 +198,30 @@ class UserNotFound(NotFound):
     """There is no user with this id."""
 
     code = "USER_NOT_FOUND"
+
+
+class SessionNotFound(NotFound):
+    """There is no session with this id that goes on."""
+
+    code = "SESSION_NOT_FOUND"
+
+
+class NoSecondFactor(Conflict):
+    """No second factor is set up, or none waits to be confirmed; begin with POST /api/auth/second-factor."""
+
+    code = "NO_SECOND_FACTOR"
+
+
+class SecondFactorNeeded(Conflict):
+    """Operators must keep a second factor on this server; set up a new one instead, which replaces it."""
+
+    code = "SECOND_FACTOR_NEEDED"
+
+
+class WrongSecondFactorCode(Invalid):
+    """The code does not fit the new secret; check the clock of the device and send the next one."""
+
+    code = "WRONG_SECOND_FACTOR_CODE"
 
 
 class LicenseKeyTaken(Conflict):

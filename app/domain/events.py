@@ -34,6 +34,12 @@ class EventName(StrEnum):
     USER_PASSWORD_RESET = "user.password_reset"  # noqa: S105 - a name, not a password
     USER_SIGNED_IN = "user.signed_in"
     USER_SIGNED_OUT = "user.signed_out"
+    USER_STEPPED_UP = "user.stepped_up"
+    SESSION_REVOKED = "session.revoked"
+    SECOND_FACTOR_SET_UP = "second_factor.set_up"
+    SECOND_FACTOR_REMOVED = "second_factor.removed"
+    RECOVERY_CODES_MADE = "recovery_codes.made"
+    RECOVERY_CODE_USED = "recovery_code.used"
 
 
 def describe_changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from app.domain.permissions import Permission
 from app.passwords import Passwords
 from app.services import authentication, users
 from app.services.authentication import Origin
-from tests.factories.store import NOW
+from tests.factories.store import NOW, VAULT
 from tests.services.conftest import trail
 
 ORIGIN = Origin("192.0.2.8", "request-2")
@@ -41,7 +41,7 @@ async def test_the_right_password_opens_a_session_for_twelve_hours(
 ) -> None:
     account = await authentication.find_account(tx, "OP@acme.EXAMPLE")
     user = await authentication.check_password(passwords, account, "correct horse battery")
-    signed_in = await authentication.sign_in(tx, user, ORIGIN, now=NOW)
+    signed_in = await authentication.sign_in(tx, user, ORIGIN, VAULT, now=NOW)
 
     assert signed_in.expires_at == datetime(2026, 3, 2, 0, 0, tzinfo=UTC)
     caller = await authentication.identify(tx, signed_in.token, ORIGIN, now=NOW)
@@ -61,7 +61,7 @@ async def test_a_wrong_password_and_an_unknown_account_are_the_same_refusal(
 
 
 async def test_a_disabled_user_neither_signs_in_nor_goes_on(tx: Session, operator: User) -> None:
-    signed_in = await authentication.sign_in(tx, operator, ORIGIN, now=NOW)
+    signed_in = await authentication.sign_in(tx, operator, ORIGIN, VAULT, now=NOW)
 
     operator.disabled_at = NOW
     await tx.flush()
@@ -71,8 +71,8 @@ async def test_a_disabled_user_neither_signs_in_nor_goes_on(tx: Session, operato
 
 
 async def test_signing_out_ends_this_session_at_once_and_no_other(tx: Session, operator: User) -> None:
-    first = await authentication.sign_in(tx, operator, ORIGIN, now=NOW)
-    second = await authentication.sign_in(tx, operator, ORIGIN, now=NOW)
+    first = await authentication.sign_in(tx, operator, ORIGIN, VAULT, now=NOW)
+    second = await authentication.sign_in(tx, operator, ORIGIN, VAULT, now=NOW)
     caller = await authentication.identify(tx, first.token, ORIGIN, now=NOW)
     assert caller is not None
 
@@ -86,7 +86,7 @@ async def test_signing_out_ends_this_session_at_once_and_no_other(tx: Session, o
 async def test_a_new_password_ends_all_sessions_and_the_old_password(
     tx: Session, passwords: Passwords, operator: User
 ) -> None:
-    signed_in = await authentication.sign_in(tx, operator, ORIGIN, now=NOW)
+    signed_in = await authentication.sign_in(tx, operator, ORIGIN, VAULT, now=NOW)
 
     await users.reset_password(tx, "op@acme.example", await passwords.hash("another horse"), now=NOW)
 
@@ -103,7 +103,7 @@ async def test_a_password_that_was_changed_while_it_was_checked_opens_no_session
     await users.reset_password(tx, "op@acme.example", await passwords.hash("another horse"), now=NOW)
 
     with pytest.raises(InvalidCredentials):
-        await authentication.sign_in(tx, proven, ORIGIN, now=NOW)
+        await authentication.sign_in(tx, proven, ORIGIN, VAULT, now=NOW)
 
 
 async def test_a_password_of_nobody_cannot_be_reset(tx: Session) -> None:
