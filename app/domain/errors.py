@@ -109,6 +109,18 @@ class SecondFactorRequired(Unauthenticated):
     code = "SECOND_FACTOR_REQUIRED"
 
 
+class IdentityRefused(Unauthenticated):
+    """The identity provider's answer proves nothing, or another browser began this; sign in anew."""
+
+    code = "IDENTITY_REFUSED"
+
+
+class NoAccountForIdentity(Denied):
+    """You are known to the identity provider, and nobody here; ask an administrator for an account."""
+
+    code = "NO_ACCOUNT_FOR_IDENTITY"
+
+
 class InvalidSecondFactor(InvalidCredentials):
     """The code is wrong or was used before; wait for the next one, or use a recovery code."""
 
@@ -144,6 +156,19 @@ class Overloaded(Unavailable):
     """More questions wait than the server can answer in time; try again in a moment."""
 
     code = "OVERLOADED"
+
+
+class IdentityProviderUnavailable(Unavailable):
+    """The identity provider does not answer; try again in a moment, or sign in with your password."""
+
+    code = "IDENTITY_PROVIDER_UNAVAILABLE"
+    retry_after_seconds = 5
+
+
+class IdentityProviderNotConfigured(NotFound):
+    """People do not sign in at an identity provider here; set OIDC_ISSUER for that."""
+
+    code = "IDENTITY_PROVIDER_NOT_CONFIGURED"
 
 
 class AlreadyExists(Conflict):

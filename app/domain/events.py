@@ -39,6 +39,7 @@ class EventName(StrEnum):
     SECOND_FACTOR_SET_UP = "second_factor.set_up"
     SECOND_FACTOR_REMOVED = "second_factor.removed"
     RECOVERY_CODES_MADE = "recovery_codes.made"
+    IDENTITY_LINKED = "identity.linked"
     RECOVERY_CODE_USED = "recovery_code.used"
 
 

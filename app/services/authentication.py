@@ -14,6 +14,7 @@ from app.domain.errors import (
     EncryptionKeyMissing,
     InvalidCredentials,
     InvalidSecondFactor,
+    NoAccountForIdentity,
     Overloaded,
     SecondFactorRequired,
     SessionRequired,
@@ -32,6 +33,7 @@ from app.domain.permissions import (
     hash_secret,
 )
 from app.domain.second_factors import bare_code, matching_step
+from app.identity_provider import ProvenIdentity
 from app.passwords import Passwords, TooManyWaiting
 from app.services import events
 from app.vault import Vault, WrongKey
@@ -95,6 +97,24 @@ async def sign_in(
         second_factor_at = now
 
     return await _open_session(tx, present, origin, second_factor_at=second_factor_at, now=now)
+
+
+async def sign_in_with_identity(tx: Session, identity: ProvenIdentity, origin: Origin, *, now: datetime) -> SignedIn:
+    """A new session for the user who is this at the identity provider; NoAccountForIdentity when nobody here is.
+
+    The first time, the user is found by the e-mail address that the provider has verified, and linked for good. A
+    second factor counts as shown when the provider says that it asked for one; otherwise ours is still to be shown.
+    """
+    user = await users.find_user_by_identity(tx, identity.issuer, identity.subject)
+    if user is None:
+        user = await _link(tx, identity, origin, now=now)
+    present = await users.lock_user(tx, user.id)
+    if present is None or present.disabled_at is not None:
+        raise NoAccountForIdentity
+
+    return await _open_session(
+        tx, present, origin, second_factor_at=now if identity.has_second_factor else None, now=now
+    )
 
 
 async def get_account(tx: Session, caller: Principal) -> User:
@@ -166,6 +186,30 @@ async def _lock_unchanged(tx: Session, user: User) -> User:
     return present
 
 
+async def _link(tx: Session, identity: ProvenIdentity, origin: Origin, *, now: datetime) -> User:
+    """The user with the verified e-mail address, linked; never one who is somebody else at this provider already."""
+    found = None if identity.email is None else await users.find_user_by_email(tx, identity.email)
+    user = None if found is None else await users.lock_user(tx, found.id)
+    if user is None or user.disabled_at is not None or await users.has_identity_at(tx, user.id, identity.issuer):
+        raise NoAccountForIdentity
+
+    await users.add_identity(tx, user.id, identity.issuer, identity.subject, now)
+
+    data = {"issuer": identity.issuer, "subject": identity.subject}
+    await _record_own(tx, user, EventName.IDENTITY_LINKED, origin, now=now, data=data)
+    return user
+
+
+async def _record_own(
+    tx: Session, user: User, event: EventName, origin: Origin, *, now: datetime, data: dict[str, str] | None = None
+) -> None:
+    """Record what a user does who has no session yet."""
+    caller = Principal(
+        PrincipalKind.USER, user.id, user.organization_id, frozenset(), None, origin.ip, origin.request_id
+    )
+    await events.record(tx, caller, event, user.id, organization_id=user.organization_id, now=now, data=data)
+
+
 async def _take_code(tx: Session, user: User, vault: Vault, code: str, origin: Origin, *, now: datetime) -> None:
     """Use up a code of the locked user's device or a recovery code; raises InvalidSecondFactor."""
     assert user.totp_secret_encrypted is not None, "a confirmed second factor has a secret"
@@ -179,12 +223,7 @@ async def _take_code(tx: Session, user: User, vault: Vault, code: str, origin: O
         return
     if not await second_factors.take_recovery_code(tx, user.id, hash_secret(bare_code(code)), now):
         raise InvalidSecondFactor
-    caller = Principal(
-        PrincipalKind.USER, user.id, user.organization_id, frozenset(), None, origin.ip, origin.request_id
-    )
-    await events.record(
-        tx, caller, EventName.RECOVERY_CODE_USED, user.id, organization_id=user.organization_id, now=now
-    )
+    await _record_own(tx, user, EventName.RECOVERY_CODE_USED, origin, now=now)
 
 
 async def _open_session(

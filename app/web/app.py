@@ -25,6 +25,7 @@ from app.web.api import (
     authentication,
     licenses,
     machines,
+    oidc,
     organizations,
     plans,
     products,
@@ -39,6 +40,18 @@ from app.web.middleware.request_context import RequestContext
 from app.web.openapi import FAILURES, DescribedApplication
 
 POOL_READING_SECONDS = 5.0
+NOUNS = (
+    authentication,
+    oidc,
+    sessions,
+    second_factors,
+    organizations,
+    products,
+    plans,
+    licenses,
+    machines,
+    api_keys,
+)
 
 Meanwhile = Callable[[Runtime], AbstractAsyncContextManager[None]]
 
@@ -70,17 +83,7 @@ def create_app(settings: Settings, *, clock: Clock = utc_now, meanwhile: Meanwhi
 def _add_routes(app: FastAPI) -> None:
     app.include_router(validation.router)
     app.include_router(probes.router)
-    for noun in (
-        authentication,
-        sessions,
-        second_factors,
-        organizations,
-        products,
-        plans,
-        licenses,
-        machines,
-        api_keys,
-    ):
+    for noun in NOUNS:
         app.include_router(noun.router)
 
 

@@ -20,6 +20,7 @@ NO_TENANT_YET = {
     "find_user_by_email": "somebody wants to sign in",
     "lock_user": "the user was looked up before",
     "find_user_by_identity": "somebody wants to sign in",
+    "add_identity": "the user was looked up before",
     "has_identity_at": "the user was looked up before",
     "is_known_address": "the user was looked up before",
     "has_known_addresses": "the user was looked up before",

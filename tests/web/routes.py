@@ -19,6 +19,8 @@ ACCESS = {
     "GET /openapi.json": PUBLIC,
     "HEAD /openapi.json": PUBLIC,
     "POST /api/auth/login": PUBLIC,
+    "GET /api/auth/oidc/login": PUBLIC,
+    "GET /api/auth/oidc/callback": PUBLIC,
     "POST /api/auth/logout": SIGNED_IN,
     "POST /api/auth/step-up": SIGNED_IN,
     "GET /api/auth/me": SIGNED_IN,

@@ -45,6 +45,12 @@ async def find_user_by_identity(tx: Session, issuer: str, subject: str) -> User 
     return user
 
 
+async def add_identity(tx: Session, user_id: UUID, issuer: str, subject: str, now: datetime) -> None:
+    """The user is this subject at this identity provider from now on."""
+    tx.add(Identity(user_id=user_id, issuer=issuer, subject=subject, created_at=now))
+    await tx.flush()
+
+
 async def has_identity_at(tx: Session, user_id: UUID, issuer: str) -> bool:
     """Whether the user is somebody at this identity provider already."""
     query = select(Identity.id).where(Identity.user_id == user_id, Identity.issuer == issuer).limit(1)
