@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
 from ipaddress import ip_network
+from pathlib import Path
 
 import httpx
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 
 from app.outbound import OutboundRefused, Resolve, may_be_called, open_client
 
@@ -123,6 +130,30 @@ async def test_redirects_are_not_followed_and_those_to_private_addresses_never()
     assert reached == []
 
 
+@pytest.mark.parametrize("host", ["provider.example", "another.example"])
+async def test_the_certificate_must_be_that_of_the_name_and_not_of_the_address(
+    host: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    _write_certificate(tmp_path / "server.pem", "provider.example")
+    context.load_cert_chain(tmp_path / "server.pem")
+    asked: list[str | None] = []
+    context.sni_callback = lambda connection, name, _: asked.append(name)
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "server.pem"))
+
+    async with (
+        _server(_hello, context) as (port, _),
+        open_client(allowed=LOOPBACK, resolve=_standing_for("127.0.0.1")) as client,
+    ):
+        if host == "provider.example":
+            assert (await client.get(f"https://{host}:{port}/")).text == "hello"
+        else:
+            with pytest.raises(httpx.ConnectError, match="certificate"):
+                await client.get(f"https://{host}:{port}/")
+
+    assert asked == [host]
+
+
 async def test_an_answer_that_is_too_large_is_not_read_to_its_end() -> None:
     async def flood(writer: asyncio.StreamWriter) -> None:
         writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 100000000\r\n\r\n" + b"x" * 200_000)
@@ -198,8 +229,25 @@ def _standing_for(*addresses: str) -> Resolve:
     return resolve
 
 
+def _write_certificate(path: Path, name: str) -> None:
+    """A certificate for the name that vouches for itself, with its key."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+    now = datetime.now(UTC)
+    certificate = (
+        x509.CertificateBuilder(subject, subject, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    plain = serialization.NoEncryption()
+    encoded = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, plain)
+    path.write_bytes(encoded + certificate.public_bytes(serialization.Encoding.PEM))
+
+
 @asynccontextmanager
-async def _server(answer: Answer) -> AsyncIterator[tuple[int, list[str]]]:
+async def _server(answer: Answer, context: ssl.SSLContext | None = None) -> AsyncIterator[tuple[int, list[str]]]:
     """A server on 127.0.0.1 that answers so, its port, and the heads of the requests that reach it."""
     heads: list[str] = []
     tasks: set[asyncio.Task[None]] = set()
@@ -217,7 +265,7 @@ async def _server(answer: Answer) -> AsyncIterator[tuple[int, list[str]]]:
         finally:
             writer.close()
 
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    server = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=context)
     try:
         yield server.sockets[0].getsockname()[1], heads
     finally:

@@ -10,12 +10,13 @@ import pytest
 
 from app.db.models import User
 from app.db.session import Session
-from app.domain.errors import InvalidCredentials, UserNotFound
-from app.domain.permissions import Permission
+from app.domain.errors import EncryptionKeyMissing, InvalidCredentials, UserNotFound
+from app.domain.permissions import MissingFactor, Permission, Role
 from app.passwords import Passwords
 from app.services import authentication, users
 from app.services.authentication import Origin
-from tests.factories.store import NOW, VAULT
+from app.vault import Vault, make_key
+from tests.factories.store import NOW, VAULT, make_organization
 from tests.services.conftest import trail
 
 ORIGIN = Origin("192.0.2.8", "request-2")
@@ -109,3 +110,27 @@ async def test_a_password_that_was_changed_while_it_was_checked_opens_no_session
 async def test_a_password_of_nobody_cannot_be_reset(tx: Session) -> None:
     with pytest.raises(UserNotFound, match=r"nobody@acme\.example"):
         await users.reset_password(tx, "nobody@acme.example", "hash", now=NOW)
+
+
+async def test_a_second_factor_whose_key_is_missing_is_told_and_opens_no_session(tx: Session, operator: User) -> None:
+    operator.totp_secret_encrypted = Vault((make_key(),)).encrypt("JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP")
+    operator.totp_confirmed_at = NOW
+
+    with pytest.raises(EncryptionKeyMissing):
+        await authentication.sign_in(tx, operator, ORIGIN, VAULT, code="123456", now=NOW)
+
+
+async def test_only_operators_are_asked_to_set_a_second_factor_up(tx: Session, operator: User) -> None:
+    organization = await make_organization(tx)
+    viewer = User(email="viewer@acme.example", name="Viewer", role=Role.VIEWER, organization_id=organization.id)
+    tx.add(viewer)
+    await tx.flush()
+
+    missing = []
+    for user in (operator, viewer):
+        signed_in = await authentication.sign_in(tx, user, ORIGIN, VAULT, now=NOW)
+        caller = await authentication.identify(tx, signed_in.token, ORIGIN, must_have_second_factor=True, now=NOW)
+        assert caller is not None
+        missing.append((caller.missing_factor, len(caller.permissions)))
+
+    assert missing == [(MissingFactor.SETUP, 0), (None, 4)]
