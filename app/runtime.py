@@ -17,8 +17,10 @@ from app.db.lane import Lane
 from app.db.migrations import head_revision
 from app.domain.errors import InstallationNotFound
 from app.domain.licenses import ValidationQuestion, Verdict
+from app.identity_provider import IdentityProvider
 from app.ops.health import is_database_connected
 from app.ops.security_events import SecurityTally
+from app.outbound import open_client
 from app.passwords import Passwords
 from app.services import validation
 from app.settings import Settings
@@ -31,6 +33,7 @@ MAX_BATCH = 256
 MAX_LINE = 4096
 PROBE_SECONDS = 0.6
 REVIVE_SECONDS = 2.0
+OIDC_CALLBACK_PATH = "/api/auth/oidc/callback"
 
 logger = logging.getLogger(__name__)
 
@@ -56,6 +59,7 @@ class Runtime:
     head_revision: str
     security_tally: SecurityTally
     seat_takers: asyncio.Semaphore
+    identity_provider: IdentityProvider | None
     started_at: float = field(default_factory=time.monotonic)
     is_draining: bool = False
 
@@ -101,6 +105,9 @@ async def open_runtime(settings: Settings, url: str, *, clock: Clock = utc_now) 
         passwords = Passwords()
         stack.callback(passwords.close)
         line = await stack.enter_async_context(_validation_line(url, clock))
+        identity_provider = _identity_provider(settings)
+        if identity_provider is not None:
+            stack.push_async_callback(identity_provider.close)
         if settings.database_url is None:
             await stack.enter_async_context(_running_in_background(_revive_postgres(settings, probe_lane)))
         security_tally = SecurityTally(clock)
@@ -117,7 +124,21 @@ async def open_runtime(settings: Settings, url: str, *, clock: Clock = utc_now) 
             head_revision=head_revision(),
             security_tally=security_tally,
             seat_takers=asyncio.Semaphore(max(1, settings.database_pool_size // 2)),
+            identity_provider=identity_provider,
         )
+
+
+def _identity_provider(settings: Settings) -> IdentityProvider | None:
+    """The identity provider that is set; the settings are all there or none is."""
+    if settings.oidc_issuer is None or settings.oidc_client_id is None or settings.oidc_client_secret is None:
+        return None
+    return IdentityProvider(
+        open_client(allowed=settings.outbound_allowed_networks),
+        issuer=settings.oidc_issuer,
+        client_id=settings.oidc_client_id,
+        client_secret=settings.oidc_client_secret.get_secret_value(),
+        redirect_uri=f"{settings.public_url}{OIDC_CALLBACK_PATH}",
+    )
 
 
 def _tell_nobody(error: BaseException) -> None:

@@ -14,6 +14,7 @@ from app.cli import (
     licenses,
     organizations,
     products,
+    second_factors,
     security,
     serve,
 )
@@ -29,6 +30,7 @@ app.command("migrate")(database.migrate)
 app.command("healthcheck")(healthcheck.healthcheck)
 app.command("reset-password")(database.reset_password)
 app.command("reencrypt")(encryption.reencrypt)
+app.command("reset-second-factor")(second_factors.reset_second_factor)
 app.add_typer(organizations.app, name="organizations")
 app.add_typer(products.app, name="products")
 app.add_typer(products.plans_app, name="plans")

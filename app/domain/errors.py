@@ -50,8 +50,6 @@ class Denied(DomainError):
         error.permission = permission
         return error
 
-    permission: str | None = None
-
 
 class Invalid(DomainError):
     """The wish itself is wrong."""
@@ -84,10 +82,58 @@ class StepUpRequired(Denied):
     code = "STEP_UP_REQUIRED"
 
 
+class StepUpFailed(Denied):
+    """This password or code is wrong; the session goes on as it was."""
+
+    code = "STEP_UP_FAILED"
+
+
+class SecondFactorSetupRequired(Denied):
+    """Operators need a second factor here: set one up at /api/auth/second-factor, then go on."""
+
+    code = "SECOND_FACTOR_SETUP_REQUIRED"
+
+
+class SecondFactorMissing(Denied):
+    """This session has not shown the second factor yet: POST /api/auth/step-up with a code, then go on."""
+
+    code = "SECOND_FACTOR_MISSING"
+
+
+class SessionRequired(Denied):
+    """This is about a person's session, and an API key has none; sign in."""
+
+    code = "SESSION_REQUIRED"
+
+
 class InvalidCredentials(Unauthenticated):
     """The e-mail address or the password is wrong."""
 
     code = "INVALID_CREDENTIALS"
+
+
+class SecondFactorRequired(Unauthenticated):
+    """The password is right, and this account has a second factor: send `code`, too."""
+
+    code = "SECOND_FACTOR_REQUIRED"
+
+
+class IdentityRefused(Unauthenticated):
+    """The identity provider's answer proves nothing, or another browser began this; sign in anew."""
+
+    code = "IDENTITY_REFUSED"
+
+
+class NoAccountForIdentity(Denied):
+    """You are known to the identity provider, and nobody here; ask an administrator for an account."""
+
+    code = "NO_ACCOUNT_FOR_IDENTITY"
+
+
+class InvalidSecondFactor(InvalidCredentials):
+    """The code is wrong or was used before; wait for the next one, or use a recovery code."""
+
+    code = "INVALID_SECOND_FACTOR"
 
 
 class DatabaseUnavailable(Unavailable):
@@ -119,6 +165,19 @@ class Overloaded(Unavailable):
     """More questions wait than the server can answer in time; try again in a moment."""
 
     code = "OVERLOADED"
+
+
+class IdentityProviderUnavailable(Unavailable):
+    """The identity provider does not answer; try again in a moment, or sign in with your password."""
+
+    code = "IDENTITY_PROVIDER_UNAVAILABLE"
+    retry_after_seconds = 5
+
+
+class IdentityProviderNotConfigured(NotFound):
+    """People do not sign in at an identity provider here; set OIDC_ISSUER for that."""
+
+    code = "IDENTITY_PROVIDER_NOT_CONFIGURED"
 
 
 class AlreadyExists(Conflict):
@@ -185,6 +244,30 @@ class AuditEventNotFound(NotFound):
     """There is no event with this id in the audit trail."""
 
     code = "AUDIT_EVENT_NOT_FOUND"
+
+
+class SessionNotFound(NotFound):
+    """There is no session with this id that goes on."""
+
+    code = "SESSION_NOT_FOUND"
+
+
+class NoSecondFactor(Conflict):
+    """No second factor is set up, or none waits to be confirmed; begin with POST /api/auth/second-factor."""
+
+    code = "NO_SECOND_FACTOR"
+
+
+class SecondFactorNeeded(Conflict):
+    """Operators must keep a second factor on this server; set up a new one instead, which replaces it."""
+
+    code = "SECOND_FACTOR_NEEDED"
+
+
+class WrongSecondFactorCode(Invalid):
+    """The code does not fit the new secret; check the clock of the device and send the next one."""
+
+    code = "WRONG_SECOND_FACTOR_CODE"
 
 
 class LicenseKeyTaken(Conflict):

@@ -37,6 +37,13 @@ class EventName(StrEnum):
     USER_SIGNED_IN = "user.signed_in"
     USER_SIGNED_OUT = "user.signed_out"
     AUDIT_EXPORTED = "audit.exported"
+    USER_STEPPED_UP = "user.stepped_up"
+    SESSION_REVOKED = "session.revoked"
+    SECOND_FACTOR_SET_UP = "second_factor.set_up"
+    SECOND_FACTOR_REMOVED = "second_factor.removed"
+    RECOVERY_CODES_MADE = "recovery_codes.made"
+    IDENTITY_LINKED = "identity.linked"
+    RECOVERY_CODE_USED = "recovery_code.used"
 
 
 def describe_changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Any]:

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from uuid import UUID
 
-from app.domain.errors import Denied
+from app.domain.errors import Denied, SecondFactorMissing, SecondFactorSetupRequired
 
 API_KEY_PREFIX = "itsk_"
 SESSION_TOKEN_PREFIX = "itss_"  # noqa: S105 - what a token begins with
+
+SESSION_LIFETIME = timedelta(hours=12)
+"""A session ends then, however much it is used."""
+SESSION_IDLE_END = timedelta(hours=2)
+"""A session that was not used for so long has ended."""
 
 
 def hash_secret(secret: str) -> bytes:
@@ -85,6 +90,15 @@ class PrincipalKind(StrEnum):
     MACHINE = "machine"
 
 
+class MissingFactor(StrEnum):
+    """Why a session may do nothing yet but what its person needs to change that."""
+
+    SETUP = "setup"
+    """Operators must have a second factor here, and this one has none."""
+    PROOF = "proof"
+    """The person has a second factor, which was not shown for this session."""
+
+
 @dataclass(frozen=True, slots=True)
 class Principal:
     """Who is calling and from where; an `organization_id` of None means the installation: all organizations.
@@ -100,11 +114,20 @@ class Principal:
     ip: str | None = None
     request_id: str | None = None
     proven_at: datetime | None = None
+    missing_factor: MissingFactor | None = None
 
     def require(self, permission: Permission) -> None:
         """Raise Denied unless the caller has the permission."""
+        if self.missing_factor is MissingFactor.SETUP:
+            raise SecondFactorSetupRequired
+        self.require_shown_factor()
         if permission not in self.permissions:
             raise Denied.without(permission)
+
+    def require_shown_factor(self) -> None:
+        """Raise SecondFactorMissing while the person's second factor was not shown for the session."""
+        if self.missing_factor is MissingFactor.PROOF:
+            raise SecondFactorMissing
 
 
 COMMAND_LINE = Principal(PrincipalKind.COMMAND_LINE, None, None, frozenset(Permission))

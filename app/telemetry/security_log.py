@@ -1,6 +1,7 @@
 """The closed list of security events; each is one log line and one count.
 
-The names are those of the OWASP Logging Vocabulary, and `authn_token_fail` for a refused API key or session.
+The names are those of the OWASP Logging Vocabulary, and of ours `authn_token_fail` for a refused API key or session and
+`authn_login_new_address` for an operator who signs in from an address that was never seen before.
 """
 
 import logging
@@ -25,6 +26,7 @@ class SecurityEvent(StrEnum):
     AUTHN_LOGIN_SUCCESS = "authn_login_success"
     AUTHN_LOGIN_FAIL = "authn_login_fail"
     AUTHN_LOGIN_LOCK = "authn_login_lock"
+    AUTHN_LOGIN_NEW_ADDRESS = "authn_login_new_address"
     AUTHN_PASSWORD_CHANGE = "authn_password_change"  # noqa: S105 (an event's name)
     AUTHN_PASSWORD_CHANGE_FAIL = "authn_password_change_fail"  # noqa: S105 (an event's name)
     AUTHN_TOKEN_CREATED = "authn_token_created"  # noqa: S105 (an event's name)
@@ -50,7 +52,7 @@ class SecurityEvent(StrEnum):
     SYS_CRASH = "sys_crash"
 
 
-_WARNING_ENDINGS = ("_fail", "_reuse", "_lock", "_exceeded", "_crash")
+_WARNING_ENDINGS = ("_fail", "_reuse", "_lock", "_new_address", "_exceeded", "_crash")
 _HONEST_MISTAKES = {SecurityEvent.INPUT_VALIDATION_FAIL}
 _WARNINGS = frozenset(
     event for event in SecurityEvent if event.endswith(_WARNING_ENDINGS) or event.startswith("malicious_")
@@ -64,7 +66,7 @@ for _event in SecurityEvent:
 
 
 def record(event: SecurityEvent, message: str, *, ip: str | None = None, **fields: object) -> None:
-    """Write the event's line and count it; failures, refusals and attacks are warnings, typing errors are not."""
+    """Write the event's line and count it; what somebody should look at is a warning, typing errors are not."""
     level = logging.WARNING if event in _WARNINGS else logging.INFO
     _logger.log(level, message, extra={"event": event, "fields": {**fields, "ip": ip}})
     metrics.security_events.labels(event).inc()

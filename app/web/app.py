@@ -28,9 +28,12 @@ from app.web.api import (
     authentication,
     licenses,
     machines,
+    oidc,
     organizations,
     plans,
     products,
+    second_factors,
+    sessions,
     validation,
 )
 from app.web.drain import drain_on_sigterm
@@ -40,6 +43,21 @@ from app.web.middleware.request_context import RequestContext
 from app.web.openapi import FAILURES, DescribedApplication
 
 POOL_READING_SECONDS = 5.0
+NOUNS = (
+    authentication,
+    oidc,
+    sessions,
+    second_factors,
+    organizations,
+    products,
+    plans,
+    licenses,
+    machines,
+    api_keys,
+    audit_events,
+    security,
+    whole_audit_trail,
+)
 
 Meanwhile = Callable[[Runtime], AbstractAsyncContextManager[None]]
 
@@ -71,10 +89,8 @@ def create_app(settings: Settings, *, clock: Clock = utc_now, meanwhile: Meanwhi
 def _add_routes(app: FastAPI) -> None:
     app.include_router(validation.router)
     app.include_router(probes.router)
-    for noun in (authentication, organizations, products, plans, licenses, machines, api_keys, audit_events):
+    for noun in NOUNS:
         app.include_router(noun.router)
-    for room in (security, whole_audit_trail):
-        app.include_router(room.router)
 
 
 def _add_middleware(app: FastAPI, settings: Settings) -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Annotated
+from uuid import UUID
 
 from fastapi import Depends, Request
 
-from app.domain.errors import Denied, StepUpRequired, Unauthenticated
+from app.domain.errors import Denied, SessionRequired, StepUpRequired, Unauthenticated
 from app.domain.permissions import Permission, Principal, PrincipalKind
 from app.services import authentication
 from app.services.authentication import Origin, Refusal, RefusalReason
@@ -20,6 +22,7 @@ from app.web.deps import Now, Runtime
 from app.web.middleware.request_context import add_log_fields
 
 MAX_CREDENTIAL_LENGTH = 200
+MAX_USER_AGENT_LENGTH = 200
 STEP_UP_LIFETIME = timedelta(minutes=10)
 
 
@@ -31,6 +34,16 @@ def origin(request: Request) -> Origin:
 RequestOrigin = Annotated[Origin, Depends(origin)]
 
 
+def _sign_in_origin(request: Request) -> Origin:
+    given = request.headers.get("user-agent", "")[:MAX_USER_AGENT_LENGTH]
+    user_agent = "".join(character for character in given if character.isprintable())
+    return Origin(client_ip(request.scope), request_id_var.get(), user_agent or None)
+
+
+SignInOrigin = Annotated[Origin, Depends(_sign_in_origin)]
+"""Where a session comes from, with what its client calls itself: a person who looks at the list shall know it."""
+
+
 async def _caller(request: Request, runtime: Runtime, origin: RequestOrigin) -> Principal:
     credential = _credential(request)
     if credential is None:
@@ -38,7 +51,13 @@ async def _caller(request: Request, runtime: Runtime, origin: RequestOrigin) -> 
     principal, refusal = None, Refusal(RefusalReason.UNKNOWN)
     if len(credential) <= MAX_CREDENTIAL_LENGTH and credential.isascii():
         async with runtime.database.transaction() as tx:
-            principal = await authentication.identify(tx, credential, origin, now=runtime.now())
+            principal = await authentication.identify(
+                tx,
+                credential,
+                origin,
+                must_have_second_factor=runtime.settings.operator_second_factor_required,
+                now=runtime.now(),
+            )
             if principal is None:
                 refusal = await authentication.explain_refusal(tx, credential)
     if principal is None:
@@ -85,6 +104,7 @@ class RequireOfInstallation(Require):
 
 async def _recently_proven(caller: Caller, now: Now) -> Principal:
     """Whoever shows a session must have shown a password or second factor lately; a key's scope is its permission."""
+    caller.require_shown_factor()
     if caller.kind is PrincipalKind.USER and (caller.proven_at is None or now - caller.proven_at > STEP_UP_LIFETIME):
         raise StepUpRequired
     return caller
@@ -110,6 +130,42 @@ async def _tell_administration(request: Request, caller: Caller) -> AsyncIterato
 
 Administration = Depends(_tell_administration, scope="function")
 """For every router under /admin."""
+
+
+@dataclass(frozen=True, slots=True)
+class PersonInSession:
+    """A caller who is a person, with the session that was shown."""
+
+    caller: Principal
+    user_id: UUID
+    session_id: UUID
+
+
+async def _person(caller: Caller) -> PersonInSession:
+    if caller.id is None or caller.session_id is None:
+        raise SessionRequired
+    return PersonInSession(caller, caller.id, caller.session_id)
+
+
+Person = Annotated[PersonInSession, Depends(_person)]
+"""For what is about the session itself; also for those whose second factor is still missing."""
+
+
+async def _person_with_factor(person: Person) -> PersonInSession:
+    person.caller.require_shown_factor()
+    return person
+
+
+ProvenPerson = Annotated[PersonInSession, Depends(_person_with_factor)]
+"""For a person's own account; whoever has a second factor has shown it."""
+
+
+async def _recently_proven_person(person: Person, proven: RecentlyProven) -> PersonInSession:
+    return person
+
+
+RecentlyProvenPerson = Annotated[PersonInSession, Depends(_recently_proven_person)]
+"""For what would give a person's account away."""
 
 CanReadLicenses = Annotated[Principal, Depends(Require(Permission.LICENSES_READ))]
 CanWriteLicenses = Annotated[Principal, Depends(Require(Permission.LICENSES_WRITE))]

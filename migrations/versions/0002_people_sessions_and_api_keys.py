@@ -89,10 +89,12 @@ def upgrade() -> None:
         op.f("fk_api_keys_replaced_by_id_api_keys"), "api_keys", "api_keys", ["replaced_by_id"], ["id"]
     )
     op.add_column("sessions", sa.Column("proven_at", sa.DateTime(timezone=True), nullable=True))
+    op.add_column("sessions", sa.Column("second_factor_at", sa.DateTime(timezone=True), nullable=True))
     op.add_column("sessions", sa.Column("last_used_at", sa.DateTime(timezone=True), nullable=True))
     op.add_column("sessions", sa.Column("ip", postgresql.INET(), nullable=True))
     op.add_column("sessions", sa.Column("user_agent", sa.Text(), nullable=True))
     op.add_column("users", sa.Column("totp_secret_encrypted", sa.LargeBinary(), nullable=True))
+    op.add_column("users", sa.Column("totp_pending_encrypted", sa.LargeBinary(), nullable=True))
     op.add_column("users", sa.Column("totp_confirmed_at", sa.DateTime(timezone=True), nullable=True))
     op.add_column("users", sa.Column("totp_last_step", sa.BigInteger(), nullable=True))
     op.alter_column("users", "password_hash", existing_type=sa.Text(), nullable=True)
@@ -102,9 +104,9 @@ def upgrade() -> None:
 def downgrade() -> None:
     op.execute("DELETE FROM users WHERE password_hash IS NULL")
     op.alter_column("users", "password_hash", existing_type=sa.Text(), nullable=False)
-    for column in ("totp_last_step", "totp_confirmed_at", "totp_secret_encrypted"):
+    for column in ("totp_last_step", "totp_confirmed_at", "totp_pending_encrypted", "totp_secret_encrypted"):
         op.drop_column("users", column)
-    for column in ("user_agent", "ip", "last_used_at", "proven_at"):
+    for column in ("user_agent", "ip", "last_used_at", "second_factor_at", "proven_at"):
         op.drop_column("sessions", column)
     for column in ("replaced_by_id", "last_used_ip", "last_used_at"):
         op.drop_column("api_keys", column)

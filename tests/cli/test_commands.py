@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import psycopg
+
 from app import __version__
 from tests.cli.conftest import CommandLine
 from tests.live import LiveServer, free_port
@@ -78,6 +80,24 @@ def test_commands_work_beside_a_running_server_and_a_reset_password_signs_in_at_
         for password in (old, reset["password"])
     ]
     assert statuses == [401, 200]
+
+
+def test_a_lost_second_factor_is_taken_off_an_account_and_its_sessions_end(
+    cli: CommandLine, fresh_database: str
+) -> None:
+    cli.text("migrate")
+    with psycopg.connect(fresh_database, autocommit=True) as connection:
+        connection.execute("UPDATE users SET totp_secret_encrypted = 'x', totp_confirmed_at = now()")
+
+        assert cli.json("reset-second-factor", "ADMIN@example.com") == {
+            "email": "ADMIN@example.com",
+            "secondFactor": False,
+        }
+
+        assert connection.execute("SELECT totp_secret_encrypted, totp_confirmed_at FROM users").fetchall() == [
+            (None, None)
+        ]
+    assert cli.refusal("reset-second-factor", "nobody@example.com").endswith("(USER_NOT_FOUND)")
 
 
 def test_commands_that_need_no_database_run_without_any_setting(tmp_path: Path) -> None:

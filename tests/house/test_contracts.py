@@ -31,6 +31,8 @@ VIOLATIONS = {
         ("app/coalescer.py", "import app.domain.errors"),
         ("app/telemetry/metrics.py", "import app.db.engine"),
         ("app/vault.py", "import app.services.licenses"),
+        ("app/outbound.py", "import app.runtime"),
+        ("app/identity_provider.py", "import app.domain.errors"),
     ],
     "The foundation stands alone": [
         ("app/domain/pages.py", "import pydantic"),

@@ -18,7 +18,8 @@ class User(Identified, Model):
     """A person; operators belong to no organization, everybody else to exactly one.
 
     Without a `password_hash` the person signs in through the identity provider alone. The second factor counts from
-    `totp_confirmed_at` on; a code of a time step up to `totp_last_step` was used and is never taken again.
+    `totp_confirmed_at` on; a code of a time step up to `totp_last_step` was used and is never taken again. A pending
+    secret replaces the one in force when the first code of it is shown.
     """
 
     __tablename__ = "users"
@@ -30,6 +31,7 @@ class User(Identified, Model):
     password_hash: Mapped[str | None]
     disabled_at: Mapped[datetime | None]
     totp_secret_encrypted: Mapped[bytes | None]
+    totp_pending_encrypted: Mapped[bytes | None]
     totp_confirmed_at: Mapped[datetime | None]
     totp_last_step: Mapped[int | None] = mapped_column(BigInteger)
 
@@ -44,7 +46,8 @@ class User(Identified, Model):
 class LoginSession(Model):
     """A login; only the SHA-256 of its token is stored.
 
-    `proven_at` is when the person last showed a password or a second factor in it.
+    `proven_at` is when the person last showed a password or a second factor in it, `second_factor_at` when a second
+    factor was shown for it, here or at the identity provider.
     """
 
     __tablename__ = "sessions"
@@ -56,6 +59,7 @@ class LoginSession(Model):
     expires_at: Mapped[datetime]
     revoked_at: Mapped[datetime | None]
     proven_at: Mapped[datetime | None]
+    second_factor_at: Mapped[datetime | None]
     last_used_at: Mapped[datetime | None]
     ip: Mapped[IPv4Address | IPv6Address | None] = mapped_column(INET)
     user_agent: Mapped[str | None]

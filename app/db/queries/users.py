@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import select, update
+from sqlalchemy import ColumnElement, and_, func, select, update
+from sqlalchemy.dialects.postgresql import insert
 
 from app.db.locks import lock_name
-from app.db.models import LoginSession, User
+from app.db.models import Identity, LoginSession, User, UserAddress
 from app.db.session import Session
-from app.domain.permissions import Role
+from app.domain.errors import UserNotFound
+from app.domain.permissions import SESSION_IDLE_END, Role
 
 
 async def find_user_by_email(tx: Session, email: str) -> User | None:
@@ -24,12 +27,60 @@ async def lock_user(tx: Session, user_id: UUID) -> User | None:
     return await tx.get(User, user_id, with_for_update={"key_share": True}, populate_existing=True)
 
 
+async def get_user(tx: Session, organization_id: UUID | None, user_id: UUID) -> User:
+    """The user, or UserNotFound, also when it is a stranger's."""
+    query = select(User).where(User.id == user_id)
+    if organization_id is not None:
+        query = query.where(User.organization_id == organization_id)
+    user: User | None = await tx.scalar(query)
+    if user is None:
+        raise UserNotFound
+    return user
+
+
+async def find_user_by_identity(tx: Session, issuer: str, subject: str) -> User | None:
+    """The user who is this subject at this identity provider."""
+    query = select(User).join(Identity, Identity.user_id == User.id)
+    user: User | None = await tx.scalar(query.where(Identity.issuer == issuer, Identity.subject == subject))
+    return user
+
+
+async def add_identity(tx: Session, user_id: UUID, issuer: str, subject: str, now: datetime) -> None:
+    """The user is this subject at this identity provider from now on."""
+    tx.add(Identity(user_id=user_id, issuer=issuer, subject=subject, created_at=now))
+    await tx.flush()
+
+
+async def has_identity_at(tx: Session, user_id: UUID, issuer: str) -> bool:
+    """Whether the user is somebody at this identity provider already."""
+    query = select(Identity.id).where(Identity.user_id == user_id, Identity.issuer == issuer).limit(1)
+    return await tx.scalar(query) is not None
+
+
+async def is_known_address(tx: Session, user_id: UUID, neighbourhood: str) -> bool:
+    """Whether the user has signed in from this neighbourhood before."""
+    return await tx.get(UserAddress, (user_id, neighbourhood)) is not None
+
+
+async def has_known_addresses(tx: Session, user_id: UUID) -> bool:
+    """Whether the user has signed in from anywhere before."""
+    return await tx.scalar(select(UserAddress.address).where(UserAddress.user_id == user_id).limit(1)) is not None
+
+
+async def remember_address(tx: Session, user_id: UUID, neighbourhood: str, now: datetime) -> None:
+    """The user signs in from this neighbourhood."""
+    new = insert(UserAddress).values(user_id=user_id, address=neighbourhood, first_seen_at=now, last_seen_at=now)
+    await tx.execute(
+        new.on_conflict_do_update(index_elements=[UserAddress.user_id, UserAddress.address], set_={"last_seen_at": now})
+    )
+
+
 async def find_session(tx: Session, token_hash: bytes, now: datetime) -> tuple[LoginSession, User] | None:
     """The living session of a token, with its user, unless the user is disabled."""
     query = (
         select(LoginSession, User)
         .join(User, User.id == LoginSession.user_id)
-        .where(LoginSession.token_hash == token_hash, LoginSession.revoked_at.is_(None), LoginSession.expires_at > now)
+        .where(LoginSession.token_hash == token_hash, _goes_on(now))
         .where(User.disabled_at.is_(None))
     )
     row = (await tx.execute(query)).one_or_none()
@@ -43,6 +94,23 @@ async def find_ended_session(tx: Session, token_hash: bytes) -> tuple[LoginSessi
     return None if row is None else (row[0], row[1])
 
 
+async def lock_session_of(tx: Session, user_id: UUID, session_id: UUID) -> LoginSession | None:
+    """The user's session, locked until the transaction ends; None when it is a stranger's."""
+    query = select(LoginSession).where(LoginSession.id == session_id, LoginSession.user_id == user_id)
+    session: LoginSession | None = await tx.scalar(query.with_for_update())
+    return session
+
+
+async def list_sessions(
+    tx: Session, user_id: UUID, now: datetime, *, before: UUID | None, limit: int
+) -> Sequence[LoginSession]:
+    """The user's sessions that go on, newest first."""
+    query = select(LoginSession).where(LoginSession.user_id == user_id, _goes_on(now))
+    if before is not None:
+        query = query.where(LoginSession.id < before)
+    return (await tx.scalars(query.order_by(LoginSession.id.desc()).limit(limit))).all()
+
+
 async def revoke_session(tx: Session, session_id: UUID, now: datetime) -> None:
     """End a session at once."""
     await tx.execute(update(LoginSession).where(LoginSession.id == session_id).values(revoked_at=now))
@@ -54,7 +122,24 @@ async def revoke_sessions_of(tx: Session, user_id: UUID, now: datetime) -> None:
     await tx.execute(living.values(revoked_at=now))
 
 
+async def revoke_other_sessions(tx: Session, user_id: UUID, kept_id: UUID, now: datetime) -> None:
+    """End all sessions of a user but one at once."""
+    others = update(LoginSession).where(
+        LoginSession.user_id == user_id, LoginSession.id != kept_id, LoginSession.revoked_at.is_(None)
+    )
+    await tx.execute(others.values(revoked_at=now))
+
+
 async def has_operator(tx: Session) -> bool:
     """Whether any operator exists, enabled or not; concurrent askers wait for each other until they commit."""
     await lock_name(tx, "first operator")
     return await tx.scalar(select(User.id).where(User.role == Role.OPERATOR).limit(1)) is not None
+
+
+def _goes_on(now: datetime) -> ColumnElement[bool]:
+    last_used_at = func.coalesce(LoginSession.last_used_at, LoginSession.created_at)
+    return and_(
+        LoginSession.revoked_at.is_(None),
+        LoginSession.expires_at > now,
+        last_used_at > now - SESSION_IDLE_END,
+    )

@@ -11,7 +11,6 @@ from fastapi import FastAPI
 
 from app.runtime import Runtime
 from app.services import users
-from tests.conftest import Clock
 from tests.web.logs import LogLines
 from tests.web.problem import read_problem
 
@@ -73,17 +72,6 @@ async def test_a_failed_login_is_told_in_the_log(client: httpx.AsyncClient, oper
     assert line["message"] == "Failed login attempt"
     assert (line["level"], line["user_id"], line["ip"]) == ("WARN", operator, "192.0.2.7")
     assert "wrong-password-1" not in log_lines.text()
-
-
-async def test_a_session_ends_after_twelve_hours(client: httpx.AsyncClient, operator: str, clock: Clock) -> None:
-    token = (await _sign_in(client)).json()["token"]
-
-    clock.forward(hours=11, minutes=59)
-    before = await _ask(client, token)
-    clock.forward(minutes=1)
-    after = await _ask(client, token)
-
-    assert (before, after) == (200, 401)
 
 
 async def test_a_logout_ends_this_session_at_once_and_no_other(client: httpx.AsyncClient, operator: str) -> None:
