@@ -15,8 +15,10 @@ from app.db.embedded import EmbeddedPostgresError, embedded_postgres
 from app.db.engine import Database
 from app.db.lane import Lane
 from app.db.migrations import head_revision
+from app.db.postbox import Postbox
 from app.domain.errors import InstallationNotFound
 from app.domain.licenses import ValidationQuestion, Verdict
+from app.mail import Mailer
 from app.ops.health import is_database_connected
 from app.passwords import Passwords
 from app.services import validation
@@ -41,7 +43,8 @@ ValidationLine = Coalescer[ValidationQuestion, Verdict]
 class Runtime:
     """Everything long-lived; `is_draining` turns true when the server was asked to stop.
 
-    `seat_takers` keeps half of the pool for others while many new machines ask at once.
+    `seat_takers` keeps half of the pool for others while many new machines ask at once. Without a mail server there is
+    neither a `postbox` nor a `mailer`.
     """
 
     settings: Settings
@@ -50,6 +53,8 @@ class Runtime:
     probe_lane: Lane
     line: ValidationLine
     vault: Vault
+    postbox: Postbox | None
+    mailer: Mailer | None
     passwords: Passwords
     clock: Clock
     head_revision: str
@@ -101,13 +106,16 @@ async def open_runtime(settings: Settings, url: str, *, clock: Clock = utc_now) 
         line = await stack.enter_async_context(_validation_line(url, clock))
         if settings.database_url is None:
             await stack.enter_async_context(_running_in_background(_revive_postgres(settings, probe_lane)))
+        vault = open_vault(settings)
         yield Runtime(
             settings=settings,
             database_url=url,
             database=database,
             probe_lane=probe_lane,
             line=line,
-            vault=open_vault(settings),
+            vault=vault,
+            postbox=Postbox(vault, settings.public_url) if settings.smtp_host else None,
+            mailer=Mailer(settings) if settings.smtp_host else None,
             passwords=passwords,
             clock=clock,
             head_revision=head_revision(),

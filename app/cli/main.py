@@ -5,7 +5,7 @@ from __future__ import annotations
 import typer
 
 from app import __version__
-from app.cli import api_keys, database, healthcheck, licenses, organizations, products, serve
+from app.cli import api_keys, database, healthcheck, licenses, organizations, products, serve, users
 from app.cli.context import AsJson
 from app.cli.output import print_json
 from app.vault import make_key
@@ -22,6 +22,8 @@ app.add_typer(products.app, name="products")
 app.add_typer(products.plans_app, name="plans")
 app.add_typer(licenses.app, name="licenses")
 app.add_typer(api_keys.app, name="api-keys")
+app.add_typer(users.app, name="users")
+app.add_typer(users.invitations_app, name="invitations")
 
 
 @app.command("generate-key")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
@@ -12,6 +12,9 @@ from app.domain.errors import Denied
 
 API_KEY_PREFIX = "itsk_"
 SESSION_TOKEN_PREFIX = "itss_"  # noqa: S105 - what a token begins with
+INVITATION_TOKEN_PREFIX = "itsi_"  # noqa: S105 - what a token begins with
+PASSWORD_TOKEN_PREFIX = "itsp_"  # noqa: S105 - what a token begins with
+REGISTRATION_TOKEN_PREFIX = "itsr_"  # noqa: S105 - what a token begins with
 
 
 def hash_secret(secret: str) -> bytes:
@@ -83,6 +86,7 @@ class PrincipalKind(StrEnum):
     API_KEY = "api_key"
     COMMAND_LINE = "command_line"
     MACHINE = "machine"
+    ANONYMOUS = "anonymous"
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +104,10 @@ class Principal:
     ip: str | None = None
     request_id: str | None = None
     proven_at: datetime | None = None
+
+    def of_user(self, user_id: UUID, organization_id: UUID | None) -> Principal:
+        """The same caller, who has shown to be this user by a token from the user's mailbox."""
+        return replace(self, kind=PrincipalKind.USER, id=user_id, organization_id=organization_id)
 
     def require(self, permission: Permission) -> None:
         """Raise Denied unless the caller has the permission."""

@@ -1,1 +1,1 @@
-"""The clock: jobs come with maintenance."""
+"""The clock: what the server does by itself."""

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import timedelta
 
+from app.jobs.mail import send_mail
 from app.runtime import Runtime
 
 
@@ -18,4 +19,4 @@ class Job:
     run: Callable[[Runtime], Awaitable[None]]
 
 
-JOBS: tuple[Job, ...] = ()
+JOBS: tuple[Job, ...] = (Job("send_mail", timedelta(seconds=2), send_mail),)

@@ -20,7 +20,20 @@ from app.telemetry.instrumentation import instrument
 from app.telemetry.multiprocess import fold_dead_workers
 from app.telemetry.security_log import SecurityEvent
 from app.web import probes, problems
-from app.web.api import api_keys, authentication, licenses, machines, organizations, plans, products, validation
+from app.web.api import (
+    api_keys,
+    authentication,
+    invitations,
+    licenses,
+    machines,
+    organizations,
+    passwords,
+    plans,
+    products,
+    registrations,
+    users,
+    validation,
+)
 from app.web.drain import drain_on_sigterm
 from app.web.middleware.body_limit import BodyLimit
 from app.web.middleware.cross_origin import CrossOrigin
@@ -59,7 +72,9 @@ def create_app(settings: Settings, *, clock: Clock = utc_now, meanwhile: Meanwhi
 def _add_routes(app: FastAPI) -> None:
     app.include_router(validation.router)
     app.include_router(probes.router)
-    for noun in (authentication, organizations, products, plans, licenses, machines, api_keys):
+    for access in (authentication, passwords, invitations, registrations, users, api_keys):
+        app.include_router(access.router)
+    for noun in (organizations, products, plans, licenses, machines):
         app.include_router(noun.router)
 
 

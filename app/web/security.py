@@ -30,6 +30,14 @@ def origin(request: Request) -> Origin:
 RequestOrigin = Annotated[Origin, Depends(origin)]
 
 
+def _stranger(origin: RequestOrigin) -> Principal:
+    return Principal(PrincipalKind.ANONYMOUS, None, None, frozenset(), ip=origin.ip, request_id=origin.request_id)
+
+
+Stranger = Annotated[Principal, Depends(_stranger)]
+"""Whoever it is, for what needs no credential: the caller in the audit trail."""
+
+
 async def _caller(request: Request, runtime: Runtime, origin: RequestOrigin) -> Principal:
     credential = _credential(request)
     if credential is None:

@@ -21,6 +21,16 @@ NO_TENANT_YET = {
     "lock_user": "the user was looked up before",
     "revoke_session": "the id comes from the caller's own credential",
     "revoke_sessions_of": "the user was looked up before",
+    "revoke_other_sessions": "the ids come from the caller's own credential",
+    "prove_session": "the id comes from the caller's own credential",
+    "delete_user": "the user was looked up before",
+    "has_identity": "the user was looked up before",
+    "has_other_operator": "operators belong to no organization",
+    "find_reset": "a token tells whose it is",
+    "count_living_resets": "the user was looked up before",
+    "delete_dead_resets": "the user was looked up before",
+    "use_resets_of": "the user was looked up before",
+    "find_living_invitation": "a token tells whose it is",
     "has_operator": "operators belong to no organization",
     "find_newest_license": "the start of the server looks whether the encryption key fits",
     "lock_license_key": "whoever knows a license key may ask about it",
@@ -28,7 +38,7 @@ NO_TENANT_YET = {
     "append_events": "the answer belongs to whoever asked",
     "lock_idempotency_key": "`caller` is part of the key",
 }
-INSTALLATION_TABLES = {"Plan", "Product"}
+INSTALLATION_TABLES = {"OutgoingMail", "Plan", "Product", "Registration"}
 
 
 def tenant_models() -> set[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter
 
 from app.domain.errors import InvalidCredentials
-from app.services import authentication
+from app.services import authentication, passwords
 from app.telemetry import security_log
 from app.telemetry.security_log import SecurityEvent
 from app.web.deps import Now, Runtime, Transaction
@@ -26,8 +26,11 @@ async def sign_in(runtime: Runtime, origin: RequestOrigin, wish: SignIn) -> Sign
     except InvalidCredentials:
         security_log.record_login_failure(ip=origin.ip, user_id=user.id if user else None)
         raise
+    renewed = await passwords.hash_again(runtime.passwords, known, wish.password)
     async with runtime.database.transaction() as tx:
         signed_in = await authentication.sign_in(tx, known, origin, now=runtime.now())
+        if renewed is not None:
+            await passwords.renew_hash(tx, known, renewed)
     security_log.record(SecurityEvent.AUTHN_LOGIN_SUCCESS, "Signed in", ip=origin.ip, user_id=known.id)
     return SignedInOut(
         token=signed_in.token,

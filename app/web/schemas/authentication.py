@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated
 from uuid import UUID
 
-from pydantic import StringConstraints
-
 from app.domain.permissions import Role
-from app.web.schemas.base import Email, Out, OutMoment, Wish
+from app.web.schemas.base import Email, Out, OutMoment, ShownPassword, Wish
 
 
 class SignIn(Wish):
     """An account and its password."""
 
     email: Email
-    password: Annotated[str, StringConstraints(min_length=1, max_length=1024)]
+    password: ShownPassword
 
 
 class UserOut(Out):

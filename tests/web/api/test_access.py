@@ -205,4 +205,4 @@ async def _create_key(
 
 def _path(template: str, license_id: str = NOBODY) -> str:
     values = {"organization_id": NOBODY, "product_id": "none", "plan_id": NOBODY, "license_id": license_id}
-    return template.format(**values, machine_id=NOBODY, api_key_id=NOBODY)
+    return template.format(**values, machine_id=NOBODY, api_key_id=NOBODY, user_id=NOBODY, invitation_id=NOBODY)
