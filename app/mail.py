@@ -31,13 +31,16 @@ class MailRefused(MailError):
 class Mailer:
     """Sends plain text through the mail server of the settings."""
 
-    def __init__(self, settings: Settings, *, tls_context: ssl.SSLContext | None = None) -> None:
+    def __init__(
+        self, settings: Settings, *, tls_context: ssl.SSLContext | None = None, step_seconds: float = STEP_SECONDS
+    ) -> None:
         self._host = settings.smtp_host
         self._port = settings.smtp_port
         self._username = settings.smtp_username
         self._password = settings.smtp_password.get_secret_value() if settings.smtp_password else None
         self._tls = settings.smtp_tls
         self._context = None if self._tls is SmtpTls.NONE else tls_context or ssl.create_default_context()
+        self._step_seconds = step_seconds
         self.sender = _ascii(settings.smtp_from or settings.admin_email)
 
     async def send(self, to: str, subject: str, text: str, *, name: str) -> None:
@@ -77,7 +80,7 @@ class Mailer:
             username=self._username,
             password=self._password,
             local_hostname=socket.gethostname(),  # the library would ask the DNS for it, and wait
-            timeout=STEP_SECONDS,
+            timeout=self._step_seconds,
             use_tls=self._tls is SmtpTls.IMPLICIT,
             start_tls=self._tls is SmtpTls.STARTTLS,
             tls_context=self._context,

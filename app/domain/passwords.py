@@ -43,10 +43,10 @@ def require_strong_password(password: str, email: str) -> None:
 
 
 def _without_obvious(plain: str) -> str:
-    """What is left of a password without obvious words, whole or from their beginning."""
+    """What is left of a password without obvious words, whole or a piece of one."""
     for word in _OBVIOUS:
         plain = plain.replace(word, "")
-        if len(plain) >= FEWEST_CHARACTERS and word.startswith(plain):
+        if len(plain) >= FEWEST_CHARACTERS and plain in word:
             return ""
     return plain
 

@@ -128,9 +128,5 @@ NewPassword = Annotated[
 ]
 """A password that somebody chooses; `require_strong_password` looks at the rest."""
 ShownPassword = Annotated[str, StringConstraints(min_length=1, max_length=1024)]
-Text = Annotated[
-    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200), AfterValidator(require_printable)
-]
-"""What somebody got by mail."""
 Features = Annotated[dict[Text, Any], AfterValidator(_storable)]
 OutMoment = Annotated[datetime, PlainSerializer(_milliseconds, return_type=str)]
