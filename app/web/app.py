@@ -19,7 +19,7 @@ from app.telemetry import metrics, security_log
 from app.telemetry.instrumentation import instrument
 from app.telemetry.multiprocess import fold_dead_workers
 from app.telemetry.security_log import SecurityEvent
-from app.web import probes, problems
+from app.web import account_pages, probes, problems
 from app.web.api import (
     api_keys,
     authentication,
@@ -72,6 +72,7 @@ def create_app(settings: Settings, *, clock: Clock = utc_now, meanwhile: Meanwhi
 def _add_routes(app: FastAPI) -> None:
     app.include_router(validation.router)
     app.include_router(probes.router)
+    app.include_router(account_pages.router)
     for access in (authentication, passwords, invitations, registrations, users, api_keys):
         app.include_router(access.router)
     for noun in (organizations, products, plans, licenses, machines):
