@@ -1,19 +1,25 @@
-"""Passwords: argon2id, computed off the event loop, and never more than a few at once."""
+"""Passwords: argon2id, bcrypt for imported ones; computed off the event loop, and never more than a few at once."""
 
 from __future__ import annotations
 
 import asyncio
+import re
 import secrets
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 import argon2
+import bcrypt
 
 MIN_LENGTH = 12
 MAX_LENGTH = 200
 AT_ONCE = 2
 MAX_IN_LINE = 20
+
+_BCRYPT_HASH = re.compile(r"\$2[aby]\$(?P<cost>\d\d)\$[./A-Za-z0-9]{53}")
+_BCRYPT_BYTES = 72
+_MAX_BCRYPT_COST = 14
 
 Result = TypeVar("Result")
 
@@ -44,6 +50,13 @@ class Passwords:
         fits = await self._compute(self._fits, looked_at, password)
         return fits and password_hash is not None
 
+    def is_renewable(self, password_hash: str) -> bool:
+        """Whether the hash was made in another way than we would make it now: by bcrypt, or with other parameters."""
+        try:
+            return self._hasher.check_needs_rehash(password_hash)
+        except argon2.exceptions.InvalidHashError:
+            return True
+
     async def _compute(self, work: Callable[..., Result], *arguments: str) -> Result:
         if self._in_line >= MAX_IN_LINE:
             raise TooManyWaiting
@@ -55,6 +68,8 @@ class Passwords:
 
     def _fits(self, password_hash: str, password: str) -> bool:
         try:
+            if _BCRYPT_HASH.fullmatch(password_hash):
+                return bcrypt.checkpw(password.encode()[:_BCRYPT_BYTES], password_hash.encode())
             return self._hasher.verify(password_hash, password)
         except (argon2.exceptions.VerificationError, ValueError):  # it does not fit, or is no hash at all
             return False
@@ -62,3 +77,15 @@ class Passwords:
     def close(self) -> None:
         """Stop the threads."""
         self._threads.shutdown(wait=False, cancel_futures=True)
+
+
+def is_importable(password_hash: str) -> bool:
+    """Whether passwords can be checked against this hash: argon2, or bcrypt that takes no longer than some seconds."""
+    found = _BCRYPT_HASH.fullmatch(password_hash)
+    if found is not None:
+        return int(found["cost"]) <= _MAX_BCRYPT_COST
+    try:
+        argon2.extract_parameters(password_hash)
+    except argon2.exceptions.InvalidHashError:
+        return False
+    return True

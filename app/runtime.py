@@ -15,9 +15,11 @@ from app.db.embedded import EmbeddedPostgresError, embedded_postgres
 from app.db.engine import Database
 from app.db.lane import Lane
 from app.db.migrations import head_revision
+from app.db.postbox import Postbox
 from app.domain.errors import InstallationNotFound
 from app.domain.licenses import ValidationQuestion, Verdict
 from app.identity_provider import IdentityProvider
+from app.mail import Mailer
 from app.ops.health import is_database_connected
 from app.ops.security_events import SecurityTally
 from app.outbound import open_client
@@ -45,7 +47,8 @@ ValidationLine = Coalescer[ValidationQuestion, Verdict]
 class Runtime:
     """Everything long-lived; `is_draining` turns true when the server was asked to stop.
 
-    `seat_takers` keeps half of the pool for others while many new machines ask at once.
+    `seat_takers` keeps half of the pool for others while many new machines ask at once. Without a mail server there is
+    neither a `postbox` nor a `mailer`.
     """
 
     settings: Settings
@@ -54,6 +57,8 @@ class Runtime:
     probe_lane: Lane
     line: ValidationLine
     vault: Vault
+    postbox: Postbox | None
+    mailer: Mailer | None
     passwords: Passwords
     clock: Clock
     head_revision: str
@@ -112,13 +117,16 @@ async def open_runtime(settings: Settings, url: str, *, clock: Clock = utc_now) 
             await stack.enter_async_context(_running_in_background(_revive_postgres(settings, probe_lane)))
         security_tally = SecurityTally(clock)
         stack.enter_context(security_log.listened_to_by(security_tally.add))
+        vault = open_vault(settings)
         yield Runtime(
             settings=settings,
             database_url=url,
             database=database,
             probe_lane=probe_lane,
             line=line,
-            vault=open_vault(settings),
+            vault=vault,
+            postbox=Postbox(vault, settings.public_url) if settings.smtp_host else None,
+            mailer=Mailer(settings) if settings.smtp_host else None,
             passwords=passwords,
             clock=clock,
             head_revision=head_revision(),

@@ -8,9 +8,10 @@ from collections.abc import Iterator
 from typing import Any
 
 import argon2
+import bcrypt
 import pytest
 
-from app.passwords import Passwords
+from app.passwords import Passwords, is_importable
 
 CHEAP = argon2.PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
 
@@ -66,6 +67,31 @@ async def test_the_same_password_never_has_the_same_hash(passwords: Passwords) -
 @pytest.mark.parametrize("password_hash", ["", "plain", "$argon2id$", "$2b$12$abcdefghijklmnopqrstuv", "\0", "ü"])
 async def test_a_hash_that_is_none_fits_nothing(passwords: Passwords, password_hash: str) -> None:
     assert await passwords.verify(password_hash, "a password that nobody has") is False
+
+
+async def test_a_bcrypt_hash_from_elsewhere_fits_its_password_alone(passwords: Passwords) -> None:
+    imported = bcrypt.hashpw(b"correct horse", bcrypt.gensalt(4)).decode()
+
+    assert await passwords.verify(imported, "correct horse") is True
+    assert await passwords.verify(imported, "correct house") is False
+    assert await passwords.verify(imported, "correct \ud800") is False
+
+
+async def test_hashes_of_another_kind_or_strength_are_renewable(passwords: Passwords) -> None:
+    weaker = argon2.PasswordHasher(time_cost=2, memory_cost=8, parallelism=1).hash("correct horse")
+
+    assert passwords.is_renewable(bcrypt.hashpw(b"correct horse", bcrypt.gensalt(4)).decode()) is True
+    assert passwords.is_renewable(weaker) is True
+    assert passwords.is_renewable(await passwords.hash("correct horse")) is False
+
+
+def test_only_hashes_that_can_be_checked_in_time_are_importable() -> None:
+    bcrypt_hash = bcrypt.hashpw(b"correct horse", bcrypt.gensalt(4)).decode()
+
+    assert is_importable(bcrypt_hash)
+    assert is_importable(CHEAP.hash("correct horse"))
+    assert not is_importable(bcrypt_hash.replace("$04$", "$15$"))
+    assert not is_importable("5f4dcc3b5aa765d61d8327deb882cf99")
 
 
 async def test_at_most_two_passwords_are_looked_at_at_a_time() -> None:

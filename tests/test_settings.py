@@ -230,6 +230,12 @@ class TestContradictions:
             "SMTP_PASSWORD is set without SMTP_USERNAME; set both or neither."
         )
 
+    def test_registration_needs_a_mail_server(self) -> None:
+        assert refusal({"REGISTRATION_ENABLED": "true"}) == (
+            "REGISTRATION_ENABLED needs SMTP_HOST: whoever registers confirms the address by mail."
+        )
+        assert not load_settings({"REGISTRATION_ENABLED": "false"}, None).registration_enabled
+
     @pytest.mark.parametrize(("name", "value"), [("SMTP_PORT", "25"), ("ALERT_EMAIL_TO", "ops@example.com")])
     def test_mail_settings_need_a_mail_server(self, name: str, value: str) -> None:
         assert refusal({name: value}) == (

@@ -17,6 +17,7 @@ from app.cli import (
     second_factors,
     security,
     serve,
+    users,
 )
 from app.cli.context import AsJson
 from app.cli.output import print_json
@@ -38,6 +39,8 @@ app.add_typer(licenses.app, name="licenses")
 app.add_typer(api_keys.app, name="api-keys")
 app.add_typer(security.app, name="security")
 app.add_typer(audit_events.app, name="audit")
+app.add_typer(users.app, name="users")
+app.add_typer(users.invitations_app, name="invitations")
 
 
 @app.command("generate-key")

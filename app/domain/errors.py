@@ -270,6 +270,49 @@ class WrongSecondFactorCode(Invalid):
     code = "WRONG_SECOND_FACTOR_CODE"
 
 
+class InvitationNotFound(NotFound):
+    """There is no invitation with this id."""
+
+    code = "INVITATION_NOT_FOUND"
+
+
+class LastOperator(Conflict):
+    """This is the last operator who can sign in; make another one first."""
+
+    code = "LAST_OPERATOR"
+
+
+class OwnAccount(Conflict):
+    """Nobody changes the role of their own account, disables or deletes it; ask somebody else to."""
+
+    code = "OWN_ACCOUNT"
+
+
+class InvalidToken(Invalid):
+    """This code is unknown, used, revoked or expired; ask for a new one."""
+
+    code = "INVALID_TOKEN"
+
+
+class WeakPassword(Invalid):
+    """This password is too easy to guess."""
+
+    code = "WEAK_PASSWORD"
+
+
+class WrongPassword(Denied):
+    """`currentPassword` is not your password."""
+
+    code = "WRONG_PASSWORD"
+
+
+class MailNotConfigured(Unavailable):
+    """This server sends no mail; ask its operator, who can run: license-server reset-password"""
+
+    code = "MAIL_NOT_CONFIGURED"
+    retry_after_seconds = 3600
+
+
 class LicenseKeyTaken(Conflict):
     """A license with this license key exists already; every license key is unique."""
 

@@ -33,7 +33,13 @@ class EventName(StrEnum):
     API_KEY_ROTATED = "api_key.rotated"
     API_KEY_REVOKED = "api_key.revoked"
     USER_CREATED = "user.created"
+    USER_CHANGED = "user.changed"
+    USER_DISABLED = "user.disabled"
+    USER_ENABLED = "user.enabled"
+    USER_DELETED = "user.deleted"
     USER_PASSWORD_RESET = "user.password_reset"  # noqa: S105 - a name, not a password
+    USER_PASSWORD_RESET_REQUESTED = "user.password_reset_requested"  # noqa: S105 - a name, not a password
+    USER_PASSWORD_CHANGED = "user.password_changed"  # noqa: S105 - a name, not a password
     USER_SIGNED_IN = "user.signed_in"
     USER_SIGNED_OUT = "user.signed_out"
     AUDIT_EXPORTED = "audit.exported"
@@ -44,6 +50,10 @@ class EventName(StrEnum):
     RECOVERY_CODES_MADE = "recovery_codes.made"
     IDENTITY_LINKED = "identity.linked"
     RECOVERY_CODE_USED = "recovery_code.used"
+    INVITATION_CREATED = "invitation.created"
+    INVITATION_REVOKED = "invitation.revoked"
+    INVITATION_ACCEPTED = "invitation.accepted"
+    REGISTRATION_REQUESTED = "registration.requested"
 
 
 def describe_changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Any]:

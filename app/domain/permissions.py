@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from uuid import UUID
@@ -12,6 +12,9 @@ from app.domain.errors import Denied, SecondFactorMissing, SecondFactorSetupRequ
 
 API_KEY_PREFIX = "itsk_"
 SESSION_TOKEN_PREFIX = "itss_"  # noqa: S105 - what a token begins with
+INVITATION_TOKEN_PREFIX = "itsi_"  # noqa: S105 - what a token begins with
+PASSWORD_TOKEN_PREFIX = "itsp_"  # noqa: S105 - what a token begins with
+REGISTRATION_TOKEN_PREFIX = "itsr_"  # noqa: S105 - what a token begins with
 
 SESSION_LIFETIME = timedelta(hours=12)
 """A session ends then, however much it is used."""
@@ -88,6 +91,7 @@ class PrincipalKind(StrEnum):
     API_KEY = "api_key"
     COMMAND_LINE = "command_line"
     MACHINE = "machine"
+    ANONYMOUS = "anonymous"
 
 
 class MissingFactor(StrEnum):
@@ -115,6 +119,10 @@ class Principal:
     request_id: str | None = None
     proven_at: datetime | None = None
     missing_factor: MissingFactor | None = None
+
+    def of_user(self, user_id: UUID, organization_id: UUID | None) -> Principal:
+        """The same caller, who has shown to be this user by a token from the user's mailbox."""
+        return replace(self, kind=PrincipalKind.USER, id=user_id, organization_id=organization_id)
 
     def require(self, permission: Permission) -> None:
         """Raise Denied unless the caller has the permission."""

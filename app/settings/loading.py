@@ -162,6 +162,8 @@ def _build(values: Mapping[str, str], problems: list[str]) -> Settings:
     except ValidationError as error:
         wrong = {str(detail["loc"][0]) for detail in error.errors() if detail["type"] != "default_factory_not_called"}
         raise SettingsError("\n".join([*problems, *map(_what_is_right, sorted(wrong))])) from None
+    if settings.registration_enabled and settings.smtp_host is None:
+        problems.append("REGISTRATION_ENABLED needs SMTP_HOST: whoever registers confirms the address by mail.")
     if problems:
         raise SettingsError("\n".join(problems))
     return settings

@@ -20,7 +20,7 @@ _SECRET = re.compile(
     | (?<![A-Z0-9]) {_LETTER}{{4}} (?: {_DASH}?{_LETTER}{{4}} ){{4}} (?![A-Z0-9])
     | (?<![A-Z0-9]) (?= [^2-9]{{0,57}} [2-9] )  # grouped otherwise; a digit tells it from words in a row
       {_LETTER} (?: [-+\ \t\u2010-\u2015\u2212]{{0,2}} {_LETTER} ){{19}} (?![A-Z0-9])
-    | its[ks]_ [A-Z0-9_-]+
+    | its[a-z]_ [A-Z0-9_-]+
     | gAAAA [A-Z0-9_-]{{16,}} ={{0,2}}
     | (?<![A-Z0-9_-]) [A-Z0-9_-]{{43,128}} =
     | (?P<scheme> (?:bearer|basic)[\s+]{{1,8}} ) [^\s"',;)&]+
@@ -37,7 +37,7 @@ _SECRET = re.compile(
     re.IGNORECASE | re.ASCII | re.VERBOSE,
 )
 _WORTH_A_LOOK = re.compile(
-    r"""[-+ \t=:@"',\\%\u2010-\u2015\u2212]|[A-Z2-9]{20}|gAAAA|its[ks]_|bearer|basic|slack""",
+    r"""[-+ \t=:@"',\\%\u2010-\u2015\u2212]|[A-Z2-9]{20}|gAAAA|its[a-z]_|bearer|basic|slack""",
     re.IGNORECASE | re.ASCII,
 )
 _ESCAPED = re.compile(r"\\(?:u00([2-7][0-9A-Fa-f])|x([2-7][0-9A-Fa-f])|([\"/]))")

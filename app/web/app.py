@@ -19,21 +19,25 @@ from app.telemetry import metrics, security_log
 from app.telemetry.instrumentation import instrument
 from app.telemetry.multiprocess import fold_dead_workers
 from app.telemetry.security_log import SecurityEvent
-from app.web import probes, problems
+from app.web import account_pages, probes, problems
 from app.web.admin import audit_events as whole_audit_trail
 from app.web.admin import security
 from app.web.api import (
     api_keys,
     audit_events,
     authentication,
+    invitations,
     licenses,
     machines,
     oidc,
     organizations,
+    passwords,
     plans,
     products,
+    registrations,
     second_factors,
     sessions,
+    users,
     validation,
 )
 from app.web.drain import drain_on_sigterm
@@ -44,10 +48,15 @@ from app.web.openapi import FAILURES, DescribedApplication
 
 POOL_READING_SECONDS = 5.0
 NOUNS = (
+    account_pages,
     authentication,
+    passwords,
     oidc,
     sessions,
     second_factors,
+    invitations,
+    registrations,
+    users,
     organizations,
     products,
     plans,

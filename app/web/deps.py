@@ -8,7 +8,9 @@ from typing import Annotated
 
 from fastapi import Depends, Query, Request
 
+from app.db.postbox import Postbox as PostboxState
 from app.db.session import Session
+from app.domain.errors import MailNotConfigured
 from app.domain.pages import DEFAULT_LIMIT, MAX_LIMIT, PageRequest
 from app.runtime import Runtime as RuntimeState
 
@@ -35,6 +37,16 @@ def _now(runtime: Runtime) -> datetime:
 
 
 Now = Annotated[datetime, Depends(_now)]
+
+
+def _postbox(runtime: Runtime) -> PostboxState:
+    if runtime.postbox is None:
+        raise MailNotConfigured
+    return runtime.postbox
+
+
+Postbox = Annotated[PostboxState, Depends(_postbox)]
+"""For what cannot be done without mail; raises MailNotConfigured."""
 
 
 def _page(

@@ -44,6 +44,14 @@ SignInOrigin = Annotated[Origin, Depends(_sign_in_origin)]
 """Where a session comes from, with what its client calls itself: a person who looks at the list shall know it."""
 
 
+def _stranger(origin: RequestOrigin) -> Principal:
+    return Principal(PrincipalKind.ANONYMOUS, None, None, frozenset(), ip=origin.ip, request_id=origin.request_id)
+
+
+Stranger = Annotated[Principal, Depends(_stranger)]
+"""Whoever it is, for what needs no credential: the caller in the audit trail."""
+
+
 async def _caller(request: Request, runtime: Runtime, origin: RequestOrigin) -> Principal:
     credential = _credential(request)
     if credential is None:

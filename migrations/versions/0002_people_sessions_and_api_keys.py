@@ -1,4 +1,4 @@
-"""People, their sessions and second factor, invitations; API keys that are rotated."""
+"""People, their sessions and second factor, invitations and registrations; API keys that are rotated."""
 
 from __future__ import annotations
 
@@ -37,6 +37,21 @@ def upgrade() -> None:
         sa.UniqueConstraint("token_hash", name="uq_invitations_token_hash"),
     )
     op.create_index("ix_invitations_organization_id", "invitations", ["organization_id"], unique=False)
+    op.create_table(
+        "registrations",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("email", sa.Text(), nullable=False),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("organization", postgresql.JSONB(), nullable=False),
+        sa.Column("token_hash", sa.LargeBinary(), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("confirmed_at", sa.DateTime(timezone=True), nullable=True),
+        sa.CheckConstraint("email = lower(email)", name=op.f("ck_registrations_email_is_lower_case")),
+        sa.PrimaryKeyConstraint("id", name="pk_registrations"),
+        sa.UniqueConstraint("token_hash", name="uq_registrations_token_hash"),
+    )
+    op.create_index("ix_registrations_email", "registrations", ["email"], unique=False)
     op.create_table(
         "identities",
         sa.Column("id", sa.Uuid(), nullable=False),
@@ -110,5 +125,5 @@ def downgrade() -> None:
         op.drop_column("sessions", column)
     for column in ("replaced_by_id", "last_used_ip", "last_used_at"):
         op.drop_column("api_keys", column)
-    for table in ("user_addresses", "recovery_codes", "password_resets", "identities", "invitations"):
+    for table in ("user_addresses", "recovery_codes", "password_resets", "identities", "registrations", "invitations"):
         op.drop_table(table)

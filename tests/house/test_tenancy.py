@@ -36,6 +36,15 @@ NO_TENANT_YET = {
     "take_recovery_code": "the user was looked up before",
     "count_recovery_codes": "the user was looked up before",
     "replace_recovery_codes": "the user was looked up before",
+    "prove_session": "the id comes from the caller's own credential",
+    "delete_user": "the user was looked up before",
+    "has_identity": "the user was looked up before",
+    "has_other_operator": "operators belong to no organization",
+    "find_reset": "a token tells whose it is",
+    "count_living_resets": "the user was looked up before",
+    "delete_dead_resets": "the user was looked up before",
+    "use_resets_of": "the user was looked up before",
+    "find_living_invitation": "a token tells whose it is",
     "has_operator": "operators belong to no organization",
     "find_newest_license": "the start of the server looks whether the encryption key fits",
     "lock_license_key": "whoever knows a license key may ask about it",
@@ -58,7 +67,7 @@ NO_TENANT_YET = {
     "list_links": "one chain seals the trail of all",
     "list_event_states": "one chain seals the trail of all",
 }
-INSTALLATION_TABLES = {"Plan", "Product"}
+INSTALLATION_TABLES = {"OutgoingMail", "Plan", "Product", "Registration"}
 
 
 def tenant_models() -> set[str]:

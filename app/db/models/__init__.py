@@ -12,6 +12,7 @@ from app.db.models.organizations import Organization
 from app.db.models.outgoing_mails import OutgoingMail
 from app.db.models.plans import Plan
 from app.db.models.products import Product
+from app.db.models.registrations import Registration
 from app.db.models.security_event_counts import SecurityEventCount
 from app.db.models.users import Identity, LoginSession, PasswordReset, RecoveryCode, User, UserAddress
 from app.db.models.validation_events import ValidationEvent
@@ -34,6 +35,7 @@ __all__ = [
     "Plan",
     "Product",
     "RecoveryCode",
+    "Registration",
     "SecurityEventCount",
     "UnsealedAuditEvent",
     "User",

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, and_, func, select, update
+from sqlalchemy import ColumnElement, and_, delete, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from app.db.locks import lock_name
@@ -14,6 +14,7 @@ from app.db.models import Identity, LoginSession, User, UserAddress
 from app.db.session import Session
 from app.domain.errors import UserNotFound
 from app.domain.permissions import SESSION_IDLE_END, Role
+from app.domain.users import UserFilter
 
 
 async def find_user_by_email(tx: Session, email: str) -> User | None:
@@ -128,6 +129,47 @@ async def revoke_other_sessions(tx: Session, user_id: UUID, kept_id: UUID, now: 
         LoginSession.user_id == user_id, LoginSession.id != kept_id, LoginSession.revoked_at.is_(None)
     )
     await tx.execute(others.values(revoked_at=now))
+
+
+async def prove_session(tx: Session, session_id: UUID, now: datetime) -> None:
+    """Remember that the person has just proven to be it."""
+    await tx.execute(update(LoginSession).where(LoginSession.id == session_id).values(proven_at=now))
+
+
+async def list_users(
+    tx: Session, organization_id: UUID | None, wanted: UserFilter, *, before: UUID | None, limit: int
+) -> Sequence[User]:
+    """Users, newest first, disabled ones too."""
+    query = select(User).order_by(User.id.desc()).limit(limit)
+    for scope in (organization_id, wanted.organization_id):
+        if scope is not None:
+            query = query.where(User.organization_id == scope)
+    if wanted.role is not None:
+        query = query.where(User.role == wanted.role)
+    if wanted.email is not None:
+        query = query.where(User.email == wanted.email.lower())
+    if before is not None:
+        query = query.where(User.id < before)
+    return (await tx.scalars(query)).all()
+
+
+async def delete_user(tx: Session, user_id: UUID) -> None:
+    """Delete a user with all that is the user's own."""
+    await tx.execute(delete(LoginSession).where(LoginSession.user_id == user_id))
+    await tx.execute(delete(User).where(User.id == user_id))
+
+
+async def has_identity(tx: Session, user_id: UUID) -> bool:
+    """Whether the user signs in through an identity provider."""
+    return await tx.scalar(select(Identity.id).where(Identity.user_id == user_id).limit(1)) is not None
+
+
+async def has_other_operator(tx: Session, user_id: UUID) -> bool:
+    """Whether an operator other than this user can sign in; concurrent askers wait for each other until they commit."""
+    await lock_name(tx, "operators")
+    can_sign_in = or_(User.password_hash.is_not(None), User.id.in_(select(Identity.user_id)))
+    operators = select(User.id).where(User.role == Role.OPERATOR, User.disabled_at.is_(None), can_sign_in)
+    return await tx.scalar(operators.where(User.id != user_id).limit(1)) is not None
 
 
 async def has_operator(tx: Session) -> bool:

@@ -9,7 +9,7 @@ from fastapi import APIRouter
 from app.domain.errors import InvalidCredentials, StepUpFailed
 from app.domain.permissions import Principal, Role
 from app.runtime import Runtime as RuntimeState
-from app.services import authentication, second_factors
+from app.services import authentication, passwords, second_factors
 from app.services.authentication import Origin, SignedIn
 from app.telemetry import security_log
 from app.telemetry.security_log import SecurityEvent
@@ -36,10 +36,13 @@ async def sign_in(runtime: Runtime, origin: SignInOrigin, wish: SignIn) -> Signe
         user = await authentication.find_account(tx, wish.email)
     try:
         known = await authentication.check_password(runtime.passwords, user, wish.password)
+        renewed = await passwords.hash_again(runtime.passwords, known, wish.password)
         async with runtime.database.transaction() as tx:
             signed_in = await authentication.sign_in(
                 tx, known, origin, runtime.vault, code=wish.code, now=runtime.now()
             )
+            if renewed is not None:
+                await passwords.renew_hash(tx, known, renewed)
     except InvalidCredentials:
         security_log.record_login_failure(ip=origin.ip, user_id=user.id if user else None)
         raise

@@ -10,9 +10,8 @@ from pydantic import AfterValidator, StringConstraints, model_validator
 from app.domain.permissions import PrincipalKind, Role
 from app.domain.second_factors import MAX_CODE_LENGTH
 from app.domain.words import require_printable
-from app.web.schemas.base import Email, Out, OutMoment, Wish
+from app.web.schemas.base import Email, Out, OutMoment, ShownPassword, Wish
 
-Password = Annotated[str, StringConstraints(min_length=1, max_length=1024)]
 Code = Annotated[
     str,
     StringConstraints(strip_whitespace=True, min_length=1, max_length=MAX_CODE_LENGTH),
@@ -25,14 +24,14 @@ class SignIn(Wish):
     """An account and its password, and a code where the account has a second factor."""
 
     email: Email
-    password: Password
+    password: ShownPassword
     code: Code | None = None
 
 
 class StepUp(Wish):
     """A proof that it is still the same person: the password, or a code of the second factor."""
 
-    password: Password | None = None
+    password: ShownPassword | None = None
     code: Code | None = None
 
     @model_validator(mode="after")

@@ -29,6 +29,7 @@ from app.domain.words import (
     require_printable,
     require_storable,
 )
+from app.passwords import MAX_LENGTH, MIN_LENGTH
 
 MAX_FEATURES_BYTES = 16_384
 MAX_BIGINT = 2**63 - 1
@@ -122,5 +123,10 @@ Limit = Annotated[int, Field(strict=True, ge=0, le=MAX_LIMIT_NUMBER)]
 BigLimit = Annotated[int, Field(strict=True, ge=0, le=MAX_BIGINT)]
 Moment = Annotated[AwareDatetime, BeforeValidator(_written), AfterValidator(_in_range)]
 Email = Annotated[EmailStr, BeforeValidator(_bare_address)]
+NewPassword = Annotated[
+    str, StringConstraints(min_length=MIN_LENGTH, max_length=MAX_LENGTH), AfterValidator(require_storable)
+]
+"""A password that somebody chooses; `require_strong_password` looks at the rest."""
+ShownPassword = Annotated[str, StringConstraints(min_length=1, max_length=1024)]
 Features = Annotated[dict[Text, Any], AfterValidator(_storable)]
 OutMoment = Annotated[datetime, PlainSerializer(_milliseconds, return_type=str)]

@@ -237,5 +237,5 @@ async def _create_key(
 
 def _path(template: str, license_id: str = NOBODY) -> str:
     values = {"organization_id": NOBODY, "product_id": "none", "plan_id": NOBODY, "license_id": license_id}
-    strangers = dict.fromkeys(("machine_id", "api_key_id", "event_id", "user_id", "session_id"), NOBODY)
-    return template.format(**values, **strangers)
+    names = ("machine_id", "api_key_id", "event_id", "user_id", "session_id", "invitation_id")
+    return template.format(**values, **dict.fromkeys(names, NOBODY))
