@@ -17,6 +17,7 @@ from app.db.lane import Lane
 from app.db.migrations import head_revision
 from app.domain.errors import InstallationNotFound
 from app.domain.licenses import ValidationQuestion, Verdict
+from app.limiter import Limiter, open_limiter
 from app.ops.health import is_database_connected
 from app.passwords import Passwords
 from app.services import validation
@@ -51,6 +52,7 @@ class Runtime:
     line: ValidationLine
     vault: Vault
     passwords: Passwords
+    limiter: Limiter
     clock: Clock
     head_revision: str
     seat_takers: asyncio.Semaphore
@@ -98,6 +100,7 @@ async def open_runtime(settings: Settings, url: str, *, clock: Clock = utc_now) 
         stack.push_async_callback(probe_lane.close)
         passwords = Passwords()
         stack.callback(passwords.close)
+        limiter = await stack.enter_async_context(open_limiter(settings))
         line = await stack.enter_async_context(_validation_line(url, clock))
         if settings.database_url is None:
             await stack.enter_async_context(_running_in_background(_revive_postgres(settings, probe_lane)))
@@ -109,6 +112,7 @@ async def open_runtime(settings: Settings, url: str, *, clock: Clock = utc_now) 
             line=line,
             vault=open_vault(settings),
             passwords=passwords,
+            limiter=limiter,
             clock=clock,
             head_revision=head_revision(),
             seat_takers=asyncio.Semaphore(max(1, settings.database_pool_size // 2)),

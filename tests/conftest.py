@@ -24,12 +24,13 @@ from app.domain.permissions import COMMAND_LINE, Permission
 from app.runtime import Runtime
 from app.services import api_keys
 from app.services.api_keys import CreateApiKey
-from app.settings import Settings
+from app.settings import RateLimitPolicy, Settings
 from app.vault import Vault, make_key
 from app.web.app import create_app
 from tests.live import LiveServer, free_port
 
 ENCRYPTION_KEY = make_key()
+NO_RATE_LIMITS = {f"rate_limit_{policy}": "off" for policy in RateLimitPolicy}
 TEMPLATE = "license_server_template"
 
 _numbers = itertools.count(1)
@@ -124,10 +125,9 @@ def settings(fresh_database: str, tmp_path: Path) -> Settings:
 
 
 def make_settings(database_url: str, data_dir: Path, **others: object) -> Settings:
-    """Settings for a server on this database."""
-    return Settings.model_validate(
-        {"database_url": database_url, "encryption_key": ENCRYPTION_KEY, "data_dir": data_dir, **others}
-    )
+    """Settings for a server on this database; without rate limits unless they are given."""
+    given = {"database_url": database_url, "encryption_key": ENCRYPTION_KEY, "data_dir": data_dir}
+    return Settings.model_validate({**given, **NO_RATE_LIMITS, **others})
 
 
 @pytest.fixture

@@ -53,6 +53,10 @@ class TooMany(DomainError):
 
     code = "TOO_MANY_REQUESTS"
 
+    def __init__(self, message: str | None = None, *, retry_after_seconds: int = 1) -> None:
+        super().__init__(message)
+        self.retry_after_seconds = retry_after_seconds
+
 
 class Unavailable(DomainError):
     """The server can't answer right now; the same wish may succeed in a moment."""
@@ -108,6 +112,18 @@ class Overloaded(Unavailable):
     """More questions wait than the server can answer in time; try again in a moment."""
 
     code = "OVERLOADED"
+
+
+class RateLimited(TooMany):
+    """This is more than the rate limit allows; wait as long as Retry-After says."""
+
+    code = "RATE_LIMITED"
+
+
+class RateLimitStoreUnavailable(Unavailable):
+    """The store that counts for this rate limit is away, and the operator wants refusals meanwhile; try again soon."""
+
+    code = "RATE_LIMIT_STORE_UNAVAILABLE"
 
 
 class AlreadyExists(Conflict):

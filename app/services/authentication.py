@@ -5,10 +5,12 @@ from __future__ import annotations
 import secrets
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from uuid import UUID
 
 from app.db.models import ApiKey, LoginSession, User
 from app.db.queries import api_keys, users
 from app.db.session import Session
+from app.domain.addresses import neighbourhood
 from app.domain.errors import InvalidCredentials, Overloaded
 from app.domain.events import EventName
 from app.domain.permissions import (
@@ -25,6 +27,7 @@ from app.passwords import Passwords, TooManyWaiting
 from app.services import events
 
 SESSION_LIFETIME = timedelta(hours=12)
+NOBODY = UUID(int=0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +51,11 @@ async def find_account(tx: Session, email: str) -> User | None:
     """The account that somebody wants to sign in to, unless it is disabled."""
     user = await users.find_user_by_email(tx, email)
     return user if user is not None and user.disabled_at is None else None
+
+
+async def is_known_address(tx: Session, user: User | None, origin: Origin) -> bool:
+    """Whether the user has signed in from this neighbourhood before; takes as long for nobody."""
+    return await users.is_known_address(tx, user.id if user else NOBODY, neighbourhood(origin.ip))
 
 
 async def check_password(passwords: Passwords, user: User | None, password: str) -> User:

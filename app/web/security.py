@@ -14,6 +14,7 @@ from app.services.authentication import Origin
 from app.telemetry import security_log
 from app.telemetry.logging import request_id_var
 from app.telemetry.security_log import SecurityEvent
+from app.web import rate_limits
 from app.web.client_address import client_ip
 from app.web.deps import Now, Runtime
 from app.web.middleware.request_context import add_log_fields
@@ -31,7 +32,7 @@ RequestOrigin = Annotated[Origin, Depends(origin)]
 
 
 async def _caller(request: Request, runtime: Runtime, origin: RequestOrigin) -> Principal:
-    credential = _credential(request)
+    credential = credential_of(request)
     if credential is None:
         raise Unauthenticated
     principal = None
@@ -40,8 +41,10 @@ async def _caller(request: Request, runtime: Runtime, origin: RequestOrigin) -> 
             principal = await authentication.identify(tx, credential, origin, now=runtime.now())
     if principal is None:
         security_log.record(SecurityEvent.AUTHN_TOKEN_FAIL, "Credential was refused", ip=origin.ip)
+        await rate_limits.charge_refused_credential(request.scope, runtime.limiter, credential)
         raise Unauthenticated("The credential is unknown, expired or revoked; sign in again or use another API key.")
     add_log_fields(request.scope, caller_kind=principal.kind, caller_id=principal.id)
+    await rate_limits.charge_caller(request.scope, runtime.limiter, principal, credential)
     return principal
 
 
@@ -87,7 +90,8 @@ CanReadAudit = Annotated[Principal, Depends(Require(Permission.AUDIT_READ))]
 CanReadOperations = Annotated[Principal, Depends(Require(Permission.OPS_READ))]
 
 
-def _credential(request: Request) -> str | None:
+def credential_of(request: Request) -> str | None:
+    """The API key or session token that a request shows."""
     api_key = request.headers.get("x-api-key")
     if api_key:
         return api_key.strip()

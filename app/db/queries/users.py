@@ -8,7 +8,7 @@ from uuid import UUID
 from sqlalchemy import select, update
 
 from app.db.locks import lock_name
-from app.db.models import LoginSession, User
+from app.db.models import LoginSession, User, UserAddress
 from app.db.session import Session
 from app.domain.permissions import Role
 
@@ -22,6 +22,12 @@ async def find_user_by_email(tx: Session, email: str) -> User | None:
 async def lock_user(tx: Session, user_id: UUID) -> User | None:
     """The user, locked until the transaction ends."""
     return await tx.get(User, user_id, with_for_update={"key_share": True}, populate_existing=True)
+
+
+async def is_known_address(tx: Session, user_id: UUID, address: str) -> bool:
+    """Whether the user has signed in from this neighbourhood before."""
+    seen = select(UserAddress.user_id).where(UserAddress.user_id == user_id, UserAddress.address == address)
+    return await tx.scalar(seen) is not None
 
 
 async def find_session(tx: Session, token_hash: bytes, now: datetime) -> tuple[LoginSession, User] | None:
