@@ -221,7 +221,10 @@ class Limiter:
     def look(self, policy: RateLimitPolicy, who: Who) -> Spent | None:
         """What this process knows to be spent, without a trip and without counting; None without a limit."""
         budget = self._budgets.get(policy)
-        return None if budget is None else budget.spend(who, 0, monotonic())
+        is_away = self._store is not None and self._store.is_away
+        if budget is None or (is_away and budget.away is not StoreAway.OWN):
+            return None
+        return budget.spend(who, 0, monotonic())
 
     async def charge(self, *charges: Charge) -> list[Spent]:
         """Spend from budgets, in one trip where the store is shared; policies without a limit are left out.

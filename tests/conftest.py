@@ -28,6 +28,7 @@ from app.settings import RateLimitPolicy, Settings
 from app.vault import Vault, make_key
 from app.web.app import create_app
 from tests.live import LiveServer, free_port
+from tests.valkey import LiveValkey
 
 ENCRYPTION_KEY = make_key()
 NO_RATE_LIMITS = {f"rate_limit_{policy}": "off" for policy in RateLimitPolicy}
@@ -160,10 +161,10 @@ async def api(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
         yield permitted
 
 
-def make_client(app: FastAPI, api_key: str | None = None) -> httpx.AsyncClient:
-    """A client that calls the application directly."""
+def make_client(app: FastAPI, api_key: str | None = None, *, ip: str = "192.0.2.7") -> httpx.AsyncClient:
+    """A client that calls the application directly, from this address."""
     headers = {} if api_key is None else {"X-API-Key": api_key}
-    transport = httpx.ASGITransport(app, raise_app_exceptions=False, client=("192.0.2.7", 50000))
+    transport = httpx.ASGITransport(app, raise_app_exceptions=False, client=(ip, 50000))
     return httpx.AsyncClient(transport=transport, base_url="http://license-server", headers=headers)
 
 
@@ -173,6 +174,13 @@ async def make_api_key(app: FastAPI, scopes: frozenset[Permission]) -> str:
     async with runtime.database.transaction() as session:
         _, secret = await api_keys.create(session, COMMAND_LINE, CreateApiKey("tests", scopes), now=runtime.now())
     return secret
+
+
+@pytest.fixture
+def valkey() -> Iterator[LiveValkey]:
+    """A real Valkey of the test's own."""
+    with LiveValkey.in_a_folder_of_its_own() as running:
+        yield running
 
 
 @pytest.fixture

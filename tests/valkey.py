@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import signal
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import TracebackType
 
 import valkey
@@ -36,6 +39,13 @@ class LiveValkey:
     ) -> None:
         self.stop()
 
+    @classmethod
+    @contextmanager
+    def in_a_folder_of_its_own(cls, *options: str) -> Iterator[LiveValkey]:
+        """A running one; its socket's path must be short, which paths of tests are not."""
+        with TemporaryDirectory(prefix="lsv-") as folder, cls(Path(folder), *options) as running:
+            yield running
+
     def start(self) -> None:
         """Start it on the same port, and wait until it answers."""
         arguments = ["--port", str(self.port), "--bind", "127.0.0.1", "--unixsocket", str(self.socket)]
@@ -64,10 +74,10 @@ class LiveValkey:
         assert self._process is not None, "it was started"
         self._process.send_signal(signal.SIGCONT)
 
-    def flush(self) -> None:
-        """Forget all windows."""
+    def make_replica_of_nobody(self) -> None:
+        """Let it refuse to write, as the replica of a server that is not there."""
         with self._client() as client:
-            client.flushall()
+            client.replicaof("127.0.0.1", str(free_port()))
 
     def keys(self) -> list[bytes]:
         """All keys, sorted."""

@@ -106,7 +106,7 @@ def _prepare(settings: Settings, url: str) -> FirstOperator | None:
 
 def _check_rate_limits(settings: Settings) -> None:
     check_store_address(settings)
-    if settings.web_concurrency > 1 and settings.redis_url is None:
+    if settings.web_concurrency > 1 and settings.redis_url is None and any(settings.rate_limits.values()):
         log(
             logger,
             logging.WARNING,

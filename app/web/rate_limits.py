@@ -24,7 +24,7 @@ from app.web.client_address import client_ip
 
 VALIDATE = ("POST", "/api/licenses/validate")
 LOGIN = ("POST", "/api/auth/login")
-TURN_SECONDS = 3.0
+TURN_SECONDS = 10.0
 
 _SPENT = "license_server.rate_limits"
 _HELD = "license_server.rate_limit_held"
@@ -50,8 +50,9 @@ async def charge(request: Request, policy: RateLimitPolicy) -> None:
 
 def refuse_used_up_validation(scope: Scope, limiter: Limiter) -> None:
     """Refuse before the body is read when the address has used its validations up; raises RateLimited."""
-    spent = limiter.look(RateLimitPolicy.VALIDATE, _address(scope))
+    spent = None if limiter.is_shadow else limiter.look(RateLimitPolicy.VALIDATE, _address(scope))
     if spent is not None and spent.is_used_up:
+        _note(scope, limiter, [spent])
         _refuse(scope, limiter, spent)
 
 
