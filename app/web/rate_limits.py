@@ -56,6 +56,14 @@ def refuse_used_up_validation(scope: Scope, limiter: Limiter) -> None:
         _refuse(scope, limiter, spent)
 
 
+def refuse_used_up_login(scope: Scope, limiter: Limiter) -> None:
+    """Refuse before an account is looked up when the address has failed too often; raises RateLimited."""
+    spent = None if limiter.is_shadow else limiter.look(RateLimitPolicy.LOGIN, f"address:{_address(scope)}")
+    if spent is not None and spent.is_exceeded:
+        _note(scope, limiter, [spent])
+        _refuse(scope, limiter, spent)
+
+
 async def charge_validation(scope: Scope, limiter: Limiter, license_key_hash: bytes) -> None:
     """Charge a validation to its address and its license key; raises RateLimited.
 

@@ -18,6 +18,7 @@ NO_TENANT_YET = {
     "find_usable_api_key": "a credential tells who is calling",
     "find_session": "a credential tells who is calling",
     "find_user_by_email": "somebody wants to sign in",
+    "is_known_address": "somebody wants to sign in",
     "lock_user": "the user was looked up before",
     "revoke_session": "the id comes from the caller's own credential",
     "revoke_sessions_of": "the user was looked up before",

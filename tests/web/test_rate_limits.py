@@ -2,79 +2,37 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
-from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from pathlib import Path
 from typing import Any
 
-import httpx
-import psycopg
 import pytest
-from fastapi import FastAPI, Request
+from fastapi import Request
 
-from app.domain.addresses import neighbourhood
 from app.domain.errors import RateLimited
 from app.domain.permissions import Permission
 from app.runtime import Runtime
-from app.services import authentication, users
+from app.services import authentication
 from app.services.authentication import Origin
 from app.settings import RateLimitPolicy
 from app.telemetry import metrics
 from app.web import rate_limits
-from tests.conftest import Clock, make_api_key, make_client, make_settings, running_app
+from tests.conftest import make_api_key, make_client
 from tests.factories.http import issue_license
 from tests.valkey import LiveValkey
+from tests.web.limits import (
+    EMAIL,
+    PASSWORD,
+    UNKNOWN,
+    VALIDATE,
+    Server,
+    limited,
+    make_operator,
+    sign_in,
+    statuses,
+    validate,
+)
 from tests.web.logs import LogLines
 from tests.web.problem import read_problem
-
-VALIDATE = "/api/licenses/validate"
-UNKNOWN = {"licenseKey": "AAAA-BBBB-CCCC-DDDD-EEEE"}
-EMAIL = "operator@acme.example"
-PASSWORD = "correct horse battery staple"
-
-Server = Callable[..., AbstractAsyncContextManager[FastAPI]]
-
-
-@pytest.fixture
-def server(fresh_database: str, tmp_path: Path, clock: Clock) -> Server:
-    """A server with the limits that are given: `server(validate="3/minute")`; other settings by their full name."""
-
-    @asynccontextmanager
-    async def start(**given: object) -> AsyncIterator[FastAPI]:
-        limits = {f"rate_limit_{name}": given.pop(name) for name in list(given) if name in set(RateLimitPolicy)}
-        async with running_app(make_settings(fresh_database, tmp_path, **given, **limits), clock) as app:
-            yield app
-
-    return start
-
-
-async def make_operator(app: FastAPI) -> str:
-    """The id of an operator."""
-    runtime: Runtime = app.state.runtime
-    async with runtime.database.transaction() as tx:
-        user = await users.create_first_operator(tx, EMAIL, await runtime.passwords.hash(PASSWORD), now=runtime.now())
-    assert user is not None
-    return str(user.id)
-
-
-async def validate(client: httpx.AsyncClient, license_key: str = UNKNOWN["licenseKey"]) -> httpx.Response:
-    return await client.post(VALIDATE, json={"licenseKey": license_key})
-
-
-async def sign_in(client: httpx.AsyncClient, password: str = "wrong password", email: str = EMAIL) -> httpx.Response:
-    return await client.post("/api/auth/login", json={"email": email, "password": password})
-
-
-async def statuses(*answers: Any) -> list[int]:
-    return [answer.status_code for answer in await asyncio.gather(*answers)]
-
-
-def limited(response: httpx.Response) -> None:
-    """It is the refusal that everybody gets."""
-    read_problem(response, 429, "RATE_LIMITED")
-    assert 1 <= int(response.headers["retry-after"]) <= 86_400
 
 
 async def test_the_validation_after_the_last_one_is_refused_and_says_when_to_come_again(server: Server) -> None:
@@ -311,87 +269,6 @@ async def test_a_route_can_charge_a_policy_of_its_own(server: Server) -> None:
     limited(second)
 
 
-async def test_a_hundred_parallel_wrong_passwords_are_no_more_than_the_limit(
-    server: Server, log_lines: LogLines
-) -> None:
-    async with server(login="5/hour") as app, make_client(app) as client:
-        operator = await make_operator(app)
-        found = await statuses(*(sign_in(client) for _ in range(100)))
-        right = await sign_in(client, PASSWORD)
-
-    assert (found.count(401), found.count(429)) == (5, 95)
-    limited(right)
-    lines = log_lines.read()
-    assert [line["user_id"] for line in lines if line["event"] == "authn_login_lock"] == [operator]
-    assert sum(line["event"] == "authn_login_fail" for line in lines) == 5
-    assert sum(line["message"] == "Rate limit exceeded" for line in lines) == 96
-
-
-async def test_right_passwords_cost_nothing_also_when_many_sign_in_at_once(server: Server) -> None:
-    async with server(login="2/hour") as app, make_client(app) as client:
-        await make_operator(app)
-        found = await statuses(*(sign_in(client, PASSWORD) for _ in range(8)))
-        wrong = await statuses(*(sign_in(client) for _ in range(3)))
-
-    assert found == [200] * 8
-    assert sorted(wrong) == [401, 401, 429]
-
-
-async def test_a_right_password_between_wrong_ones_does_not_start_the_count_anew(server: Server) -> None:
-    async with server(login="3/hour") as app, make_client(app) as client:
-        await make_operator(app)
-        tries = ["wrong password", "wrong password", PASSWORD, "wrong password", PASSWORD]
-        found = [(await sign_in(client, password)).status_code for password in tries]
-
-    assert found == [401, 401, 200, 401, 429]
-
-
-async def test_an_account_is_limited_from_all_unknown_addresses_together(server: Server) -> None:
-    async with server(login="3/hour") as app:
-        await make_operator(app)
-        found = []
-        for number in range(5):
-            async with make_client(app, ip=f"198.51.100.{number}") as stranger:
-                found.append((await sign_in(stranger)).status_code)
-
-    assert found == [401, 401, 401, 429, 429]
-
-
-async def test_who_guesses_a_password_elsewhere_cannot_lock_the_owner_out(server: Server, fresh_database: str) -> None:
-    async with server(login="3/hour") as app:
-        operator = await make_operator(app)
-        _remember_address(fresh_database, operator, neighbourhood("2001:db8:1:2::1"))
-        for number in range(6):
-            async with make_client(app, ip=f"198.51.100.{number}") as stranger:
-                await sign_in(stranger)
-        async with make_client(app, ip="198.51.100.77") as stranger:
-            limited(await sign_in(stranger, PASSWORD))
-        async with make_client(app, ip="2001:db8:1:2::9") as owner:
-            found = [(await sign_in(owner, password)).status_code for password in (PASSWORD, *["wrong password"] * 4)]
-
-    assert found == [200, 401, 401, 401, 429]
-
-
-async def test_an_unknown_account_is_limited_like_a_known_one(server: Server) -> None:
-    async with server(login="2/hour") as app:
-        await make_operator(app)
-        answers: dict[str, list[dict[str, Any]]] = {}
-        for number, email in enumerate((EMAIL, "nobody@acme.example")):
-            async with make_client(app, ip=f"198.51.100.{number}") as stranger:
-                answers[email] = [_shown(await sign_in(stranger, email=email)) for _ in range(3)]
-
-    assert answers[EMAIL] == answers["nobody@acme.example"]
-    assert [answer["status"] for answer in answers[EMAIL]] == [401, 401, 429]
-
-
-async def test_logins_that_cannot_be_read_are_charged_to_their_address(server: Server) -> None:
-    async with server(anonymous="2/hour", login="9/hour") as app, make_client(app) as client:
-        found = [(await client.post("/api/auth/login", json={})).status_code for _ in range(3)]
-        readable = (await sign_in(client)).status_code
-
-    assert (found, readable) == ([422, 422, 429], 401)
-
-
 async def test_a_page_of_another_origin_can_read_the_refusal_and_its_limits(server: Server) -> None:
     origin = {"Origin": "https://console.example.com"}
     async with server(validate="1/hour", cors_origin=(origin["Origin"],)) as app, make_client(app) as client:
@@ -431,14 +308,3 @@ async def test_a_shared_store_gives_the_same_answers(server: Server, valkey: Liv
     assert [answer.status_code for answer in answers] == [200, 200, 429]
     assert found == [401, 200, 401, 429]
     assert EMAIL not in keys
-
-
-def _shown(response: httpx.Response) -> dict[str, Any]:
-    shown: dict[str, Any] = response.json()
-    del shown["requestId"]
-    return {**shown, "policy": response.headers["ratelimit-policy"], "left": response.headers["ratelimit"][:12]}
-
-
-def _remember_address(database_url: str, user_id: str, address: str) -> None:
-    with psycopg.connect(database_url, autocommit=True) as connection:
-        connection.execute("INSERT INTO user_addresses VALUES (%s, %s, now(), now())", (user_id, address))

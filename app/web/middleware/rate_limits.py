@@ -12,7 +12,6 @@ from app.web.middleware.request_context import QUIET_PATHS
 from app.web.security import credential_of
 
 _NEVER_LIMITED = frozenset((method, path) for path in QUIET_PATHS for method in ("GET", "HEAD"))
-_NOT_ANONYMOUS = _NEVER_LIMITED | {rate_limits.LOGIN}
 
 
 class RateLimits:
@@ -37,5 +36,7 @@ async def _charge(scope: Scope) -> None:
     route = (scope["method"], scope["path"])
     if route == rate_limits.VALIDATE:
         rate_limits.refuse_used_up_validation(scope, runtime.limiter)
-    elif route not in _NOT_ANONYMOUS:
+    elif route == rate_limits.LOGIN:
+        rate_limits.refuse_used_up_login(scope, runtime.limiter)
+    elif route not in _NEVER_LIMITED:
         await rate_limits.charge_stranger(scope, runtime.limiter, credential_of(Request(scope)))
