@@ -272,8 +272,10 @@ class SharedStore:
 
     def __init__(self, url: str) -> None:
         try:
+            address = _client_url(url)
+            encrypted = {"ssl_check_hostname": True} if address.startswith("valkeys:") else {}
             self._client = Valkey.from_url(
-                _client_url(url), socket_timeout=STORE_SECONDS, socket_connect_timeout=STORE_SECONDS
+                address, socket_timeout=STORE_SECONDS, socket_connect_timeout=STORE_SECONDS, **encrypted
             )
             self._client.connection_pool.make_connection()  # not connected: it only takes the options, or refuses them
         except (ValueError, TypeError) as error:

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from time import monotonic
 
 import pytest
+from valkey.asyncio import SSLConnection
 
 from app.limiter import (
     MAX_WINDOWS,
@@ -15,6 +16,7 @@ from app.limiter import (
     LimitClosed,
     Limiter,
     Recently,
+    SharedStore,
     Spent,
     Turns,
     check_store_address,
@@ -151,6 +153,16 @@ async def test_every_kind_of_address_reaches_the_store(valkey: LiveValkey, addre
         used = [(await spend(each)).used for each in (one, other, one)]
 
     assert used == [1, 2, 3]
+
+
+@pytest.mark.parametrize("scheme", ["rediss", "valkeys"])
+def test_an_encrypted_address_is_reached_encrypted(scheme: str) -> None:
+    store = SharedStore(f"{scheme}://store.example.com")
+
+    connection = store._client.connection_pool.make_connection()
+
+    assert isinstance(connection, SSLConnection)
+    assert connection.check_hostname
 
 
 async def test_a_store_with_a_password_is_used() -> None:

@@ -75,3 +75,23 @@ def test_a_store_that_hangs_or_stops_holds_no_request_up(replicas: list[LiveServ
     valkey.start()
     wait_until(lambda: all("back" in last_event(server) for server in replicas), "both found the new store")
     assert set(ask_all(replicas, 4)) <= {200, 429}
+
+
+def test_several_processes_without_a_store_are_warned_of(stopped_server: LiveServer) -> None:
+    stopped_server.environment |= {"WEB_CONCURRENCY": "2", "RATE_LIMIT_LOGIN": "5/minute"}
+    stopped_server.start()
+    stopped_server.wait_until_ready()
+
+    [line] = [line for line in stopped_server.lines() if line["event"] == "rate_limits_not_shared"]
+    assert (line["level"], line["processes"]) == ("WARN", 2)
+    assert "REDIS_URL" in line["message"]
+
+
+def test_a_store_address_that_cannot_be_used_stops_the_start_with_a_sentence(stopped_server: LiveServer) -> None:
+    stopped_server.environment["REDIS_URL"] = "redis://:secret@127.0.0.1/0?nonsense=1"
+    stopped_server.start()
+
+    assert stopped_server.wait_for_end() == 1
+    assert "REDIS_URL must be" in stopped_server.stderr()
+    assert "secret" not in stopped_server.stderr()
+    assert "Traceback" not in stopped_server.stderr()
