@@ -19,6 +19,7 @@ from app.db.postbox import Postbox
 from app.domain.errors import InstallationNotFound
 from app.domain.licenses import ValidationQuestion, Verdict
 from app.identity_provider import IdentityProvider
+from app.limiter import Limiter, open_limiter
 from app.mail import Mailer
 from app.ops.health import is_database_connected
 from app.ops.security_events import SecurityTally
@@ -60,6 +61,7 @@ class Runtime:
     postbox: Postbox | None
     mailer: Mailer | None
     passwords: Passwords
+    limiter: Limiter
     clock: Clock
     head_revision: str
     security_tally: SecurityTally
@@ -109,6 +111,7 @@ async def open_runtime(settings: Settings, url: str, *, clock: Clock = utc_now) 
         stack.push_async_callback(probe_lane.close)
         passwords = Passwords()
         stack.callback(passwords.close)
+        limiter = await stack.enter_async_context(open_limiter(settings))
         line = await stack.enter_async_context(_validation_line(url, clock))
         identity_provider = _identity_provider(settings)
         if identity_provider is not None:
@@ -128,6 +131,7 @@ async def open_runtime(settings: Settings, url: str, *, clock: Clock = utc_now) 
             postbox=Postbox(vault, settings.public_url) if settings.smtp_host else None,
             mailer=Mailer(settings) if settings.smtp_host else None,
             passwords=passwords,
+            limiter=limiter,
             clock=clock,
             head_revision=head_revision(),
             security_tally=security_tally,

@@ -24,12 +24,14 @@ from app.domain.permissions import COMMAND_LINE, Permission
 from app.runtime import Runtime
 from app.services import api_keys
 from app.services.api_keys import CreateApiKey
-from app.settings import Settings
+from app.settings import RateLimitPolicy, Settings
 from app.vault import Vault, make_key
 from app.web.app import create_app
 from tests.live import LiveServer, free_port
+from tests.valkey import LiveValkey
 
 ENCRYPTION_KEY = make_key()
+NO_RATE_LIMITS = {f"rate_limit_{policy}": "off" for policy in RateLimitPolicy}
 TEMPLATE = "license_server_template"
 
 _numbers = itertools.count(1)
@@ -124,10 +126,9 @@ def settings(fresh_database: str, tmp_path: Path) -> Settings:
 
 
 def make_settings(database_url: str, data_dir: Path, **others: object) -> Settings:
-    """Settings for a server on this database."""
-    return Settings.model_validate(
-        {"database_url": database_url, "encryption_key": ENCRYPTION_KEY, "data_dir": data_dir, **others}
-    )
+    """Settings for a server on this database; without rate limits unless they are given."""
+    given = {"database_url": database_url, "encryption_key": ENCRYPTION_KEY, "data_dir": data_dir}
+    return Settings.model_validate({**given, **NO_RATE_LIMITS, **others})
 
 
 @pytest.fixture
@@ -160,10 +161,10 @@ async def api(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
         yield permitted
 
 
-def make_client(app: FastAPI, api_key: str | None = None) -> httpx.AsyncClient:
-    """A client that calls the application directly."""
+def make_client(app: FastAPI, api_key: str | None = None, *, ip: str = "192.0.2.7") -> httpx.AsyncClient:
+    """A client that calls the application directly, from this address."""
     headers = {} if api_key is None else {"X-API-Key": api_key}
-    transport = httpx.ASGITransport(app, raise_app_exceptions=False, client=("192.0.2.7", 50000))
+    transport = httpx.ASGITransport(app, raise_app_exceptions=False, client=(ip, 50000))
     return httpx.AsyncClient(transport=transport, base_url="http://license-server", headers=headers)
 
 
@@ -173,6 +174,13 @@ async def make_api_key(app: FastAPI, scopes: frozenset[Permission]) -> str:
     async with runtime.database.transaction() as session:
         _, secret = await api_keys.create(session, COMMAND_LINE, CreateApiKey("tests", scopes), now=runtime.now())
     return secret
+
+
+@pytest.fixture
+def valkey() -> Iterator[LiveValkey]:
+    """A real Valkey of the test's own."""
+    with LiveValkey.in_a_folder_of_its_own() as running:
+        yield running
 
 
 @pytest.fixture

@@ -17,7 +17,10 @@ from typing import Any
 import httpx
 import psutil
 
+from app.settings import RateLimitPolicy
+
 REPOSITORY = Path(__file__).resolve().parents[1]
+NO_RATE_LIMITS = {f"RATE_LIMIT_{policy.upper()}": "off" for policy in RateLimitPolicy}
 START_SECONDS = 60.0
 STOP_SECONDS = 40.0
 
@@ -83,7 +86,7 @@ class LiveServer:
     def full_environment(self) -> dict[str, str]:
         """The environment of the process and of commands beside it."""
         base = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "LC_ALL") if name in os.environ}
-        return {**base, "PYTHONPATH": str(REPOSITORY), "PORT": str(self.port), **self.environment}
+        return {**base, **NO_RATE_LIMITS, "PYTHONPATH": str(REPOSITORY), "PORT": str(self.port), **self.environment}
 
     def wait_until_ready(self) -> None:
         """Wait until /readyz is 200; an AssertionError shows what the server said if it isn't in time."""

@@ -24,6 +24,7 @@ from app.cli.output import say
 from app.cli.workers import Workers
 from app.db.migrations import migrate
 from app.domain.errors import DatabaseUnavailable
+from app.limiter import check_store_address
 from app.runtime import database_url, open_vault
 from app.settings import Settings, load_settings
 from app.telemetry.logging import configure_logging, log
@@ -48,6 +49,7 @@ def serve() -> None:
             database_url(settings, may_create=True) as url,
             _metrics_folder(settings),
         ):
+            _check_rate_limits(settings)
             operator = _prepare(settings, url)
             _greet(settings, server_address(settings.host, sockets[0].getsockname()[1]), operator)
             _run(settings, sockets)
@@ -100,6 +102,18 @@ def _prepare(settings: Settings, url: str) -> FirstOperator | None:
                 raise DatabaseUnavailable(f"The database does not answer ({reason}); see DATABASE_URL.") from error
             log(logger, logging.WARNING, "Waiting for the database", event="database_wait", reason=reason)
         time.sleep(PAUSE_SECONDS)
+
+
+def _check_rate_limits(settings: Settings) -> None:
+    check_store_address(settings)
+    if settings.web_concurrency > 1 and settings.redis_url is None and any(settings.rate_limits.values()):
+        log(
+            logger,
+            logging.WARNING,
+            "Each of the WEB_CONCURRENCY processes counts rate limits alone; with REDIS_URL set they share one count",
+            event="rate_limits_not_shared",
+            processes=settings.web_concurrency,
+        )
 
 
 def _reason(error: DatabaseUnavailable) -> str:

@@ -62,6 +62,10 @@ class TooMany(DomainError):
 
     code = "TOO_MANY_REQUESTS"
 
+    def __init__(self, message: str | None = None, *, retry_after_seconds: int = 1) -> None:
+        super().__init__(message)
+        self.retry_after_seconds = retry_after_seconds
+
 
 class Unavailable(DomainError):
     """The server can't answer right now; the same wish may succeed in a moment."""
@@ -178,6 +182,18 @@ class IdentityProviderNotConfigured(NotFound):
     """People do not sign in at an identity provider here; set OIDC_ISSUER for that."""
 
     code = "IDENTITY_PROVIDER_NOT_CONFIGURED"
+
+
+class RateLimited(TooMany):
+    """This is more than the rate limit allows; wait as long as Retry-After says."""
+
+    code = "RATE_LIMITED"
+
+
+class RateLimitStoreUnavailable(Unavailable):
+    """The store that counts for this rate limit is away, and the operator wants refusals meanwhile; try again soon."""
+
+    code = "RATE_LIMIT_STORE_UNAVAILABLE"
 
 
 class AlreadyExists(Conflict):

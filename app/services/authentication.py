@@ -42,6 +42,7 @@ from app.vault import Vault, WrongKey
 
 USE_IS_NOTED_EVERY = timedelta(minutes=1)
 """A session that is used all the time is written to once a minute, not with every request."""
+NOBODY = UUID(int=0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +89,11 @@ async def find_account(tx: Session, email: str) -> User | None:
     """The account that somebody wants to sign in to, unless it is disabled."""
     user = await users.find_user_by_email(tx, email)
     return user if user is not None and user.disabled_at is None else None
+
+
+async def is_known_address(tx: Session, user: User | None, origin: Origin) -> bool:
+    """Whether the user has signed in from this neighbourhood before; takes as long for nobody."""
+    return await users.is_known_address(tx, user.id if user else NOBODY, neighbourhood(origin.ip))
 
 
 async def check_password(passwords: Passwords, user: User | None, password: str) -> User:

@@ -43,6 +43,7 @@ from app.web.api import (
 from app.web.drain import drain_on_sigterm
 from app.web.middleware.body_limit import BodyLimit
 from app.web.middleware.cross_origin import CrossOrigin
+from app.web.middleware.rate_limits import RateLimits
 from app.web.middleware.request_context import RequestContext
 from app.web.openapi import FAILURES, DescribedApplication
 
@@ -105,6 +106,7 @@ def _add_routes(app: FastAPI) -> None:
 def _add_middleware(app: FastAPI, settings: Settings) -> None:
     """The last one added is the outermost."""
     app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes)
+    app.add_middleware(RateLimits)
     if settings.cors_origin:
         app.add_middleware(CrossOrigin, origins=settings.cors_origin)
     app.add_middleware(RequestContext, trusted_proxies=settings.trusted_proxies)

@@ -27,7 +27,7 @@ from app.domain.errors import (
 from app.telemetry import security_log
 from app.telemetry.logging import request_id_var
 from app.telemetry.security_log import SecurityEvent
-from app.web import suspicion
+from app.web import rate_limits, suspicion
 from app.web.client_address import client_ip
 from app.web.log_fields import caller_fields
 
@@ -102,7 +102,7 @@ def from_domain(error: DomainError) -> Response:
     """The problem that a domain error stands for."""
     status = next(status for family, status in STATUS_BY_FAMILY.items() if isinstance(error, family))
     headers: dict[str, str] = {}
-    if isinstance(error, Unavailable):
+    if isinstance(error, Unavailable | TooMany):
         headers["Retry-After"] = str(error.retry_after_seconds)
     if isinstance(error, Unauthenticated):
         headers["WWW-Authenticate"] = "Bearer"
@@ -133,6 +133,8 @@ def _tell_denial(request: Request, error: Denied) -> None:
 
 async def _validation_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError), "registered for it"
+    if refusal := await _too_many(request):
+        return refusal
     if isinstance(error.body, bytes):
         suspicion.tell_refused_target(request)
         return from_status(415)
@@ -146,10 +148,21 @@ async def _validation_error(request: Request, error: Exception) -> Response:
 
 async def _http_exception(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException), "registered for it"
+    if refusal := await _too_many(request):
+        return refusal
     suspicion.tell_refused_target(request)
     if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
         return from_status(405, headers={"Allow": ", ".join(sorted(_allowed_methods(request)))})
     return from_status(error.status_code, headers=error.headers)
+
+
+async def _too_many(request: Request) -> Response | None:
+    """The refusal of somebody who has sent too much that can't be read."""
+    try:
+        await rate_limits.charge_unreadable(request)
+    except DomainError as error:
+        return from_domain(error)
+    return None
 
 
 def _allowed_methods(request: Request) -> set[str]:

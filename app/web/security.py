@@ -17,6 +17,7 @@ from app.services.authentication import Origin, Refusal, RefusalReason
 from app.telemetry import security_log
 from app.telemetry.logging import request_id_var
 from app.telemetry.security_log import SecurityEvent
+from app.web import rate_limits
 from app.web.client_address import client_ip
 from app.web.deps import Now, Runtime
 from app.web.middleware.request_context import add_log_fields
@@ -53,7 +54,7 @@ Stranger = Annotated[Principal, Depends(_stranger)]
 
 
 async def _caller(request: Request, runtime: Runtime, origin: RequestOrigin) -> Principal:
-    credential = _credential(request)
+    credential = credential_of(request)
     if credential is None:
         raise Unauthenticated
     principal, refusal = None, Refusal(RefusalReason.UNKNOWN)
@@ -70,8 +71,10 @@ async def _caller(request: Request, runtime: Runtime, origin: RequestOrigin) -> 
                 refusal = await authentication.explain_refusal(tx, credential)
     if principal is None:
         _tell_refusal(refusal, origin)
+        await rate_limits.charge_refused_credential(request.scope, runtime.limiter, credential)
         raise Unauthenticated("The credential is unknown, expired or revoked; sign in again or use another API key.")
     add_log_fields(request.scope, caller_kind=principal.kind, caller_id=principal.id)
+    await rate_limits.charge_caller(request.scope, runtime.limiter, principal, credential)
     return principal
 
 
@@ -193,7 +196,8 @@ CanReadWholeAudit = Annotated[Principal, Depends(RequireOfInstallation(Permissio
 CanReadOperations = Annotated[Principal, Depends(Require(Permission.OPS_READ))]
 
 
-def _credential(request: Request) -> str | None:
+def credential_of(request: Request) -> str | None:
+    """The API key or session token that a request shows."""
     api_key = request.headers.get("x-api-key")
     if api_key:
         return api_key.strip()

@@ -29,6 +29,7 @@ VIOLATIONS = {
     ],
     "The cellar knows nobody": [
         ("app/coalescer.py", "import app.domain.errors"),
+        ("app/limiter.py", "import app.domain.errors"),
         ("app/telemetry/metrics.py", "import app.db.engine"),
         ("app/vault.py", "import app.services.licenses"),
         ("app/outbound.py", "import app.runtime"),

@@ -14,6 +14,7 @@ from fastapi import FastAPI
 from app.db.embedded import EmbeddedPostgres
 from app.domain.permissions import Permission
 from tests.conftest import Clock, make_api_key, make_client, make_settings, running_app
+from tests.web.limits import Server, limited_server
 from tests.web.logs import LogLines, captured_lines
 
 
@@ -40,6 +41,12 @@ async def refused_api(refusing_app: FastAPI) -> AsyncIterator[httpx.AsyncClient]
     secret = await make_api_key(refusing_app, frozenset(Permission))
     async with make_client(refusing_app, secret) as permitted:
         yield permitted
+
+
+@pytest.fixture
+def server(fresh_database: str, tmp_path: Path, clock: Clock) -> Server:
+    """A server with the limits that are given: `server(validate="3/minute")`; other settings by their full name."""
+    return limited_server(fresh_database, tmp_path, clock)
 
 
 @pytest.fixture

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 
+from app.db.models import User
 from app.domain.errors import InvalidCredentials, StepUpFailed
 from app.domain.permissions import Principal, Role
 from app.runtime import Runtime as RuntimeState
@@ -15,6 +16,7 @@ from app.telemetry import security_log
 from app.telemetry.security_log import SecurityEvent
 from app.web.deps import Now, Runtime, Transaction
 from app.web.json_body import JsonRoute
+from app.web.rate_limits import login_attempt, own_attempt
 from app.web.schemas.authentication import (
     MeOut,
     SecondFactorOut,
@@ -30,22 +32,18 @@ router = APIRouter(prefix="/api/auth", tags=["authentication"], route_class=Json
 
 
 @router.post("/login")
-async def sign_in(runtime: Runtime, origin: SignInOrigin, wish: SignIn) -> SignedInOut:
+async def sign_in(request: Request, runtime: Runtime, origin: SignInOrigin, wish: SignIn) -> SignedInOut:
     """Open a session; the token is shown only here."""
     async with runtime.database.transaction() as tx:
         user = await authentication.find_account(tx, wish.email)
-    try:
-        known = await authentication.check_password(runtime.passwords, user, wish.password)
-        renewed = await passwords.hash_again(runtime.passwords, known, wish.password)
-        async with runtime.database.transaction() as tx:
-            signed_in = await authentication.sign_in(
-                tx, known, origin, runtime.vault, code=wish.code, now=runtime.now()
-            )
-            if renewed is not None:
-                await passwords.renew_hash(tx, known, renewed)
-    except InvalidCredentials:
-        security_log.record_login_failure(ip=origin.ip, user_id=user.id if user else None)
-        raise
+        is_known_address = await authentication.is_known_address(tx, user, origin)
+    user_id = user.id if user else None
+    async with login_attempt(request, runtime, wish.email, is_known_address=is_known_address, user_id=user_id):
+        try:
+            signed_in = await _sign_in(runtime, user, origin, wish)
+        except InvalidCredentials:
+            security_log.record_login_failure(ip=origin.ip, user_id=user_id)
+            raise
     return tell_signed_in(signed_in, origin)
 
 
@@ -56,10 +54,11 @@ async def sign_out(caller: Caller, tx: Transaction, now: Now) -> None:
 
 
 @router.post("/step-up")
-async def step_up(runtime: Runtime, person: Person, wish: StepUp) -> SteppedUpOut:
+async def step_up(request: Request, runtime: Runtime, person: Person, wish: StepUp) -> SteppedUpOut:
     """Prove that it is still you, with the password or a code; that counts for ten minutes."""
     try:
-        proven_at = await _step_up(runtime, person.caller, wish)
+        async with own_attempt(request, runtime, person.caller) as account:
+            proven_at = await _step_up(runtime, person.caller, account, wish)
     except InvalidCredentials as error:
         security_log.record_login_failure(ip=person.caller.ip, user_id=person.user_id)
         raise StepUpFailed from error
@@ -108,13 +107,21 @@ def tell_signed_in(signed_in: SignedIn, origin: Origin) -> SignedInOut:
     )
 
 
-async def _step_up(runtime: RuntimeState, caller: Principal, wish: StepUp) -> datetime:
+async def _sign_in(runtime: RuntimeState, user: User | None, origin: Origin, wish: SignIn) -> SignedIn:
+    known = await authentication.check_password(runtime.passwords, user, wish.password)
+    renewed = await passwords.hash_again(runtime.passwords, known, wish.password)
+    async with runtime.database.transaction() as tx:
+        signed_in = await authentication.sign_in(tx, known, origin, runtime.vault, code=wish.code, now=runtime.now())
+        if renewed is not None:
+            await passwords.renew_hash(tx, known, renewed)
+    return signed_in
+
+
+async def _step_up(runtime: RuntimeState, caller: Principal, account: User, wish: StepUp) -> datetime:
     if wish.password is None:
         assert wish.code is not None, "the schema asks for one of them"
         async with runtime.database.transaction() as tx:
             return await authentication.step_up_with_code(tx, caller, runtime.vault, wish.code, now=runtime.now())
-    async with runtime.database.transaction() as tx:
-        account = await authentication.get_account(tx, caller)
     await authentication.check_password(runtime.passwords, account, wish.password)
     async with runtime.database.transaction() as tx:
         return await authentication.step_up_with_password(tx, caller, account, now=runtime.now())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 
 from app.domain.errors import InvalidCredentials, WrongPassword
 from app.services import authentication, passwords
@@ -12,6 +12,7 @@ from app.telemetry import security_log
 from app.telemetry.security_log import SecurityEvent
 from app.web.deps import Postbox, Runtime
 from app.web.json_body import JsonRoute
+from app.web.rate_limits import own_attempt
 from app.web.schemas.passwords import AcceptedOut, ChangePassword, ForgotPassword, ResetPassword
 from app.web.security import ProvenPerson, Stranger
 
@@ -44,16 +45,15 @@ async def reset_password(runtime: Runtime, caller: Stranger, wish: ResetPassword
 
 
 @router.post("/change-password", status_code=204)
-async def change_password(runtime: Runtime, person: ProvenPerson, wish: ChangePassword) -> None:
+async def change_password(request: Request, runtime: Runtime, person: ProvenPerson, wish: ChangePassword) -> None:
     """Choose another password; all other sessions of the account end, and this one counts as proven anew."""
     caller = person.caller
-    async with runtime.database.transaction() as tx:
-        user = await authentication.get_account(tx, caller)
     try:
-        await authentication.check_password(runtime.passwords, user, wish.current_password)
+        async with own_attempt(request, runtime, caller) as user:
+            await authentication.check_password(runtime.passwords, user, wish.current_password)
     except InvalidCredentials as error:
         event = SecurityEvent.AUTHN_PASSWORD_CHANGE_FAIL
-        security_log.record(event, "Present password was wrong", ip=caller.ip, user_id=user.id)
+        security_log.record(event, "Present password was wrong", ip=caller.ip, user_id=person.user_id)
         raise WrongPassword from error
     password_hash = await passwords.hash_chosen(runtime.passwords, wish.new_password, user.email)
     async with runtime.database.transaction() as tx:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter, Depends, Response
+from fastapi import APIRouter, Depends, Request, Response
 
 from app.domain.errors import NotFound
 from app.services import passwords, registrations
+from app.settings import RateLimitPolicy
 from app.telemetry import security_log
 from app.telemetry.security_log import SecurityEvent
+from app.web import rate_limits
 from app.web.deps import Now, Postbox, Runtime, Transaction
 from app.web.json_body import JsonRoute
 from app.web.schemas.authentication import UserOut
@@ -27,8 +29,11 @@ router = APIRouter(
 
 
 @router.post("/register", status_code=202)
-async def register(postbox: Postbox, caller: Stranger, tx: Transaction, now: Now, wish: Register) -> AcceptedOut:
+async def register(
+    request: Request, postbox: Postbox, caller: Stranger, tx: Transaction, now: Now, wish: Register
+) -> AcceptedOut:
     """Ask for an organization of one's own; it is made when the token of the mail comes back."""
+    await rate_limits.charge(request, RateLimitPolicy.REGISTRATION)
     new = registrations.Register(wish.organization.model_dump(), wish.user.email, wish.user.name)
     await registrations.register(tx, caller, new, postbox, now=now)
     return AcceptedOut(message="A mail with the next step is on its way.")

@@ -14,6 +14,7 @@ from app.services import validation
 from app.telemetry import metrics
 from app.telemetry.logging import request_id_var
 from app.telemetry.values import Own
+from app.web import rate_limits
 from app.web.client_address import client_ip
 from app.web.deps import Runtime
 from app.web.json_body import JsonRoute
@@ -36,7 +37,10 @@ async def validate_license(request: Request, runtime: Runtime, wish: ValidateLic
     is sent. A new machine takes a free seat.
     """
     question = wish.question(client_ip(request.scope), request_id_var.get())
+    await rate_limits.charge_validation(request.scope, runtime.limiter, question.license_key_hash)
     verdict = await _answer(runtime, question)
+    is_found = verdict.code is not ValidationCode.NOT_FOUND
+    await rate_limits.learn_from_verdict(request.scope, runtime.limiter, question.license_key_hash, is_found=is_found)
 
     metrics.validations.labels(verdict.code).inc()
     _tell_log(request, verdict)

@@ -20,7 +20,15 @@ REQUEST_HEADERS = (
     "X-API-Key",
     "X-Request-ID",
 )
-ANSWER_HEADERS = ("Idempotent-Replayed", "Location", "Retry-After", "Traceparent", "X-Request-ID")
+ANSWER_HEADERS = (
+    "Idempotent-Replayed",
+    "Location",
+    "RateLimit",
+    "RateLimit-Policy",
+    "Retry-After",
+    "Traceparent",
+    "X-Request-ID",
+)
 
 
 class CrossOrigin(CORSMiddleware):

@@ -17,7 +17,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from app.runtime import Runtime
 from app.telemetry.logging import access_logger, log, request_id_var
 from app.telemetry.values import Own
-from app.web import client_address, problems
+from app.web import client_address, problems, rate_limits
 from app.web.client_address import Network
 from app.web.log_fields import SCOPE_FIELDS
 
@@ -104,6 +104,7 @@ class _Answer:
             names = {name.lower() for name, _ in headers}
             headers.extend(header for header in _HEADERS_OF_EVERY_ANSWER if header[0] not in names)
             headers.append((b"x-request-id", self._request_id.encode()))
+            headers.extend(rate_limits.headers(self._scope))
             if self._trace is not None:
                 headers.append((b"traceparent", self._trace.of_our_span()))
             if _is_draining(self._scope):
