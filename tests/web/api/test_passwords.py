@@ -225,7 +225,7 @@ async def test_a_bad_new_password_is_refused(app: FastAPI, new: str, code: str) 
 
 
 async def test_an_api_key_has_no_password(api: httpx.AsyncClient) -> None:
-    read_problem(await change(api), 403, "FORBIDDEN")
+    read_problem(await change(api), 403, "SESSION_REQUIRED")
 
 
 @pytest.mark.parametrize("prefix", [b"2a", b"2b", b"2y"])
