@@ -181,7 +181,7 @@ class Settings(BaseModel):
         RateLimit(5, RatePeriod.HOUR), description="Registrations from one address, as count/period, or off."
     )
     rate_limit_anonymous: Rate = Field(
-        RateLimit(60, RatePeriod.MINUTE),
+        RateLimit(300, RatePeriod.MINUTE),
         description="Other requests without a credential from one address, as count/period, or off.",
     )
 

@@ -13,6 +13,7 @@ import psycopg
 import pytest
 from fastapi import FastAPI
 
+from app.db.migrations import head_revision
 from tests.conftest import Clock, make_client, make_settings, running_app
 from tests.live import free_port
 from tests.web.logs import LogLines
@@ -126,7 +127,7 @@ async def test_readiness_names_the_schema_and_the_command_to_run(
     assert response.status_code == 503
     assert response.json() == {
         "status": "not ready",
-        "failed": {"schema": "The schema is at 0000, not at 0005; run: license-server migrate"},
+        "failed": {"schema": f"The schema is at 0000, not at {head_revision()}; run: license-server migrate"},
     }
 
 
@@ -137,7 +138,9 @@ async def test_readiness_of_an_empty_database_says_what_to_run(
     async with running_app(settings, clock) as application, make_client(application) as client:
         response = await client.get("/readyz")
 
-    assert response.json()["failed"] == {"schema": "The schema is at nothing, not at 0005; run: license-server migrate"}
+    assert response.json()["failed"] == {
+        "schema": f"The schema is at nothing, not at {head_revision()}; run: license-server migrate"
+    }
 
 
 async def test_health_comes_back_with_the_database(client: httpx.AsyncClient, fresh_database: str) -> None:
