@@ -15,8 +15,8 @@ from app.domain.permissions import Permission, Role
 from tests.conftest import Clock, make_api_key, make_client
 from tests.factories.http import create_organization
 from tests.mail_server import MailServer
-from tests.web.accounts import PASSWORD, deliver, mailing_app, make_user, session_of, sign_in
 from tests.web.logs import LogLines
+from tests.web.people import PASSWORD, deliver, mailing_app, make_user, session_of, sign_in
 from tests.web.problem import read_problem
 
 EMAIL = "anna@acme.example"
@@ -68,7 +68,7 @@ async def test_an_invitation_is_mailed_accepted_and_signed_in_with(mailing: Fast
             "role": "MEMBER",
             "organizationId": organization["id"],
         }
-        assert await sign_in(client, EMAIL, PASSWORD) == 200
+        assert (await sign_in(client, EMAIL, PASSWORD)).status_code == 200
         shown = (await api.get(response.headers["location"])).json()
         assert shown["acceptedAt"] == "2026-03-01T12:00:00.000Z"
         assert "token" not in shown

@@ -181,9 +181,9 @@ async def test_somebody_who_lost_everything_is_helped_by_an_administrator(
     client: httpx.AsyncClient, app: FastAPI, api: httpx.AsyncClient, operator: str, clock: Clock, log_lines: LogLines
 ) -> None:
     organization, foreign = await create_organization(api), await create_organization(api)
-    member = await make_user(app, "member@acme.example", Role.MEMBER, organization["id"])
-    await make_user(app, "admin@acme.example", Role.ADMIN, organization["id"])
-    await make_user(app, "admin@foreign.example", Role.ADMIN, foreign["id"])
+    member = await make_user(app, Role.MEMBER, organization["id"], email="member@acme.example")
+    await make_user(app, Role.ADMIN, organization["id"], email="admin@acme.example")
+    await make_user(app, Role.ADMIN, foreign["id"], email="admin@foreign.example")
     theirs = await session(client, "member@acme.example")
     await set_up_device(client, theirs, clock)
     path = f"/api/users/{member}/second-factor"
@@ -249,7 +249,7 @@ async def test_api_keys_and_people_of_organizations_go_on_where_operators_need_a
     organization = await create_organization(api)
     settings = make_settings(fresh_database, tmp_path, operator_second_factor_required=True)
     async with running_app(settings, clock) as app, make_client(app) as client:
-        await make_user(app, "viewer@acme.example", Role.VIEWER, organization["id"])
+        await make_user(app, Role.VIEWER, organization["id"], email="viewer@acme.example")
         headers = await session(client, "viewer@acme.example")
 
         assert (await client.get("/api/licenses", headers=headers)).status_code == 200

@@ -86,7 +86,7 @@ async def test_all_other_sessions_are_ended_at_once(client: httpx.AsyncClient, o
 
 
 async def test_nobody_ends_a_strangers_session(client: httpx.AsyncClient, app: FastAPI, operator: str) -> None:
-    await make_user(app, "other@acme.example", Role.OPERATOR)
+    await make_user(app, Role.OPERATOR, email="other@acme.example")
     own, stranger = await session(client), await session(client, "other@acme.example")
     [item] = (await client.get("/api/auth/sessions", headers=stranger)).json()["items"]
 
@@ -125,9 +125,9 @@ async def test_administrators_look_after_the_sessions_of_their_own_people_only(
     client: httpx.AsyncClient, app: FastAPI, api: httpx.AsyncClient
 ) -> None:
     own, foreign = await create_organization(api), await create_organization(api)
-    await make_user(app, "admin@own.example", Role.ADMIN, own["id"])
-    member = await make_user(app, "member@own.example", Role.MEMBER, own["id"])
-    stranger = await make_user(app, "member@foreign.example", Role.MEMBER, foreign["id"])
+    await make_user(app, Role.ADMIN, own["id"], email="admin@own.example")
+    member = await make_user(app, Role.MEMBER, own["id"], email="member@own.example")
+    stranger = await make_user(app, Role.MEMBER, foreign["id"], email="member@foreign.example")
     admin = await session(client, "admin@own.example")
     theirs = await session(client, "member@own.example")
     strangers = await session(client, "member@foreign.example")
