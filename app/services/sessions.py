@@ -41,7 +41,7 @@ async def revoke_others(tx: Session, caller: Principal, user_id: UUID, kept_id: 
     """End all sessions of a user but this one at once."""
     user = await users.get_user(tx, caller.organization_id, user_id)
 
-    await users.revoke_other_sessions(tx, user.id, kept_id, now)
+    await users.revoke_sessions_of(tx, user.id, now, kept_id=kept_id)
 
     await _record(tx, caller, user, now, {"session": "all others"})
 

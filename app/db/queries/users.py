@@ -23,6 +23,31 @@ async def find_user_by_email(tx: Session, email: str) -> User | None:
     return user
 
 
+async def add_user(
+    tx: Session,
+    organization_id: UUID | None,
+    email: str,
+    name: str,
+    role: Role,
+    *,
+    password_hash: str | None,
+    now: datetime,
+) -> User:
+    """A new user."""
+    user = User(
+        email=email.lower(),
+        name=name,
+        role=role,
+        organization_id=organization_id,
+        password_hash=password_hash,
+        created_at=now,
+        updated_at=now,
+    )
+    tx.add(user)
+    await tx.flush()
+    return user
+
+
 async def lock_user(tx: Session, user_id: UUID) -> User | None:
     """The user, locked until the transaction ends."""
     return await tx.get(User, user_id, with_for_update={"key_share": True}, populate_existing=True)
@@ -36,6 +61,23 @@ async def get_user(tx: Session, organization_id: UUID | None, user_id: UUID) -> 
     user: User | None = await tx.scalar(query)
     if user is None:
         raise UserNotFound
+    return user
+
+
+async def lock_user_of(tx: Session, organization_id: UUID | None, user_id: UUID) -> User:
+    """The user, locked until the transaction ends, or UserNotFound, also when it is a stranger's."""
+    await get_user(tx, organization_id, user_id)
+    user = await lock_user(tx, user_id)
+    if user is None or organization_id not in (None, user.organization_id):
+        raise UserNotFound
+    return user
+
+
+async def get_user_by_email(tx: Session, organization_id: UUID | None, email: str) -> User:
+    """The user with this e-mail address, or UserNotFound, also when it is a stranger's."""
+    user = await find_user_by_email(tx, email)
+    if user is None or organization_id not in (None, user.organization_id):
+        raise UserNotFound(f"There is no user with the e-mail address {email}.")
     return user
 
 
@@ -117,23 +159,23 @@ async def revoke_session(tx: Session, session_id: UUID, now: datetime) -> None:
     await tx.execute(update(LoginSession).where(LoginSession.id == session_id).values(revoked_at=now))
 
 
-async def revoke_sessions_of(tx: Session, user_id: UUID, now: datetime) -> None:
-    """End all sessions of a user at once."""
+async def revoke_sessions_of(tx: Session, user_id: UUID, now: datetime, *, kept_id: UUID | None = None) -> None:
+    """End all sessions of a user at once, or all but one."""
     living = update(LoginSession).where(LoginSession.user_id == user_id, LoginSession.revoked_at.is_(None))
+    if kept_id is not None:
+        living = living.where(LoginSession.id != kept_id)
     await tx.execute(living.values(revoked_at=now))
 
 
-async def revoke_other_sessions(tx: Session, user_id: UUID, kept_id: UUID, now: datetime) -> None:
-    """End all sessions of a user but one at once."""
-    others = update(LoginSession).where(
-        LoginSession.user_id == user_id, LoginSession.id != kept_id, LoginSession.revoked_at.is_(None)
+async def prove_session(
+    tx: Session, user_id: UUID, session_id: UUID, now: datetime, *, with_second_factor: bool = False
+) -> bool:
+    """Remember that the person has just proven to be it; False when the session was ended meanwhile."""
+    living = update(LoginSession).where(
+        LoginSession.id == session_id, LoginSession.user_id == user_id, LoginSession.revoked_at.is_(None)
     )
-    await tx.execute(others.values(revoked_at=now))
-
-
-async def prove_session(tx: Session, session_id: UUID, now: datetime) -> None:
-    """Remember that the person has just proven to be it."""
-    await tx.execute(update(LoginSession).where(LoginSession.id == session_id).values(proven_at=now))
+    shown = {"second_factor_at": now} if with_second_factor else {}
+    return await tx.scalar(living.values(proven_at=now, **shown).returning(LoginSession.id)) is not None
 
 
 async def list_users(

@@ -217,13 +217,17 @@ async def test_the_trail_tells_who_invited_and_who_accepted(
     user_id = (await accept(client, token)).json()["id"]
 
     with psycopg.connect(fresh_database) as connection:
-        query = "SELECT event, actor_kind, data->>'email' FROM audit_events WHERE event NOT LIKE 'api%' ORDER BY id"
+        query = "SELECT event, actor_kind, data FROM audit_events WHERE event NOT LIKE 'api%' ORDER BY id"
         rows = connection.execute(query).fetchall()
         [actor] = connection.execute("SELECT actor_id::text FROM audit_events WHERE event = 'user.created'").fetchall()
     assert rows == [
-        ("invitation.created", "api_key", EMAIL),
-        ("invitation.accepted", "user", EMAIL),
-        ("user.created", "user", EMAIL),
+        (
+            "invitation.created",
+            "api_key",
+            {"after": {"email": EMAIL, "role": "OPERATOR", "expiresAt": "2026-03-04T12:00:00Z"}},
+        ),
+        ("invitation.accepted", "user", {"email": EMAIL}),
+        ("user.created", "user", {"after": {"email": EMAIL, "role": "OPERATOR"}}),
     ]
     assert actor == (user_id,)
     [line] = [line for line in log_lines.read() if line["event"] == "user_created"]

@@ -299,9 +299,7 @@ async def test_a_provider_that_is_away_is_told_and_nothing_else_suffers(
     assert [line["level"] for line in log_lines.read() if line["event"] == "identity_provider_outage"] == ["WARN"]
 
 
-async def test_a_provider_that_hangs_is_given_up_in_time(
-    browser: httpx.AsyncClient, provider: Provider
-) -> None:
+async def test_a_provider_that_hangs_is_given_up_in_time(browser: httpx.AsyncClient, provider: Provider) -> None:
     location, cookie = await _begin(browser)
     back = provider.authorize(location)
     provider.hangs.set()
