@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
-import argon2
 import httpx
 import pyotp
 from fastapi import FastAPI
@@ -20,6 +19,7 @@ from fastapi import FastAPI
 from app.db.models import LoginSession, User
 from app.domain.permissions import SESSION_TOKEN_PREFIX, Role, hash_secret
 from app.jobs.mail import send_mail
+from app.passwords import HASHER
 from app.runtime import Runtime
 from app.services import users
 from tests.conftest import Clock, make_client, make_settings, running_app
@@ -30,7 +30,7 @@ PASSWORD = "three blue boats at dawn"
 NEW_PASSWORD = "seven green hills at noon"
 
 _numbers = itertools.count(1)
-_hash_once = cache(argon2.PasswordHasher().hash)
+_hash_once = cache(HASHER.hash)
 """What the server would make of the password too, computed once a run: it is made to be slow."""
 
 

@@ -132,10 +132,11 @@ async def test_administrators_look_after_the_sessions_of_their_own_people_only(
     theirs = await session(client, "member@own.example")
     strangers = await session(client, "member@foreign.example")
 
-    listed = await client.get(f"/api/users/{member}/sessions", headers=admin)
-    ended = await client.delete(f"/api/users/{member}/sessions", headers=admin)
+    listed = await client.get(f"/api/users/{member.id}/sessions", headers=admin)
+    ended = await client.delete(f"/api/users/{member.id}/sessions", headers=admin)
     hidden = [
-        await client.request(method, f"/api/users/{stranger}/sessions", headers=admin) for method in ("GET", "DELETE")
+        await client.request(method, f"/api/users/{stranger.id}/sessions", headers=admin)
+        for method in ("GET", "DELETE")
     ]
 
     assert [item["ip"] for item in listed.json()["items"]] == ["192.0.2.7"]
@@ -144,7 +145,7 @@ async def test_administrators_look_after_the_sessions_of_their_own_people_only(
     for response in hidden:
         read_problem(response, 404, "USER_NOT_FOUND")
     assert (await client.get("/api/auth/me", headers=strangers)).status_code == 200
-    assert len((await api.get(f"/api/users/{stranger}/sessions")).json()["items"]) == 1
+    assert len((await api.get(f"/api/users/{stranger.id}/sessions")).json()["items"]) == 1
 
 
 async def test_an_api_key_has_no_sessions(api: httpx.AsyncClient) -> None:
