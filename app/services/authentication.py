@@ -9,7 +9,7 @@ from uuid import UUID
 
 from app.db.encrypted import decrypted
 from app.db.models import ApiKey, LoginSession, User
-from app.db.queries import api_keys, second_factors, users
+from app.db.queries import api_keys, second_factors, sessions, users
 from app.db.session import Session
 from app.domain.addresses import neighbourhood
 from app.domain.errors import (
@@ -174,7 +174,7 @@ async def sign_out(tx: Session, caller: Principal, *, now: datetime) -> None:
     if caller.session_id is None or caller.id is None:
         return
 
-    await users.revoke_session(tx, caller.session_id, now)
+    await sessions.revoke_session(tx, caller.session_id, now)
 
     await events.record(
         tx, caller, EventName.USER_SIGNED_OUT, caller.id, organization_id=caller.organization_id, now=now
@@ -196,7 +196,7 @@ async def identify(
             return None
         await api_keys.remember_use(tx, api_key, origin.ip, now)
         return _api_key_principal(api_key, origin)
-    found = await users.find_session(tx, secret_hash, now)
+    found = await sessions.find_session(tx, secret_hash, now)
     if found is None:
         return None
     session, user = found
@@ -215,7 +215,7 @@ async def explain_refusal(tx: Session, credential: str) -> Refusal:
             return Refusal(RefusalReason.UNKNOWN)
         reason = RefusalReason.EXPIRED if api_key.revoked_at is None else RefusalReason.REVOKED
         return Refusal(reason, PrincipalKind.API_KEY, api_key.id)
-    found = await users.find_ended_session(tx, secret_hash)
+    found = await sessions.find_ended_session(tx, secret_hash)
     if found is None:
         return Refusal(RefusalReason.UNKNOWN)
     session, user = found
@@ -306,7 +306,7 @@ async def _remember_address(tx: Session, user: User, origin: Origin, *, now: dat
 async def _note_proof(tx: Session, caller: Principal, *, with_second_factor: bool, now: datetime) -> datetime:
     if caller.session_id is None or caller.id is None:
         raise SessionRequired
-    if not await users.prove_session(tx, caller.id, caller.session_id, now, with_second_factor=with_second_factor):
+    if not await sessions.prove_session(tx, caller.id, caller.session_id, now, with_second_factor=with_second_factor):
         raise InvalidCredentials
 
     await events.record(

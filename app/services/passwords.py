@@ -6,7 +6,7 @@ from datetime import datetime
 
 from app.db.models import PasswordReset, User
 from app.db.postbox import Postbox
-from app.db.queries import password_resets, users
+from app.db.queries import password_resets, sessions, users
 from app.db.session import Session
 from app.domain import mails
 from app.domain.errors import InvalidToken, Overloaded, WrongPassword
@@ -67,7 +67,7 @@ async def reset(tx: Session, caller: Principal, token: str, password_hash: str, 
     user.password_hash = password_hash
     user.updated_at = now
     await password_resets.use_resets_of(tx, user.id, now)
-    await users.revoke_sessions_of(tx, user.id, now)
+    await sessions.revoke_sessions_of(tx, user.id, now)
 
     await _record(tx, caller.of_user(user.id, user.organization_id), EventName.USER_PASSWORD_RESET, user, now)
     return user
@@ -85,8 +85,8 @@ async def change(tx: Session, caller: Principal, proven: User, password_hash: st
     user.password_hash = password_hash
     user.updated_at = now
     await password_resets.use_resets_of(tx, user.id, now)
-    await users.revoke_sessions_of(tx, user.id, now, kept_id=caller.session_id)
-    await users.prove_session(tx, user.id, caller.session_id, now)
+    await sessions.revoke_sessions_of(tx, user.id, now, kept_id=caller.session_id)
+    await sessions.prove_session(tx, user.id, caller.session_id, now)
 
     await _record(tx, caller, EventName.USER_PASSWORD_CHANGED, user, now)
 

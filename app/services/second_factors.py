@@ -11,7 +11,7 @@ import pyotp
 
 from app.db.encrypted import decrypted
 from app.db.models import User
-from app.db.queries import second_factors, users
+from app.db.queries import second_factors, sessions, users
 from app.db.session import Session
 from app.domain.errors import (
     NoSecondFactor,
@@ -116,7 +116,7 @@ async def remove(tx: Session, caller: Principal, user_id: UUID, *, now: datetime
     user = await users.lock_user_of(tx, caller.organization_id, user_id)
 
     await _forget(tx, user, now=now)
-    await users.revoke_sessions_of(tx, user.id, now)
+    await sessions.revoke_sessions_of(tx, user.id, now)
 
     await _record(tx, caller, EventName.SECOND_FACTOR_REMOVED, user, now)
 
@@ -130,9 +130,9 @@ async def remove_by_email(tx: Session, caller: Principal, email: str, *, now: da
 async def _go_on_alone(tx: Session, caller: Principal, user: User, *, now: datetime) -> None:
     """The session in which the factor was confirmed has shown it; the others have not, and end."""
     assert caller.session_id is not None, "only a person in a session confirms a second factor"
-    if not await users.prove_session(tx, user.id, caller.session_id, now, with_second_factor=True):
+    if not await sessions.prove_session(tx, user.id, caller.session_id, now, with_second_factor=True):
         raise SessionNotFound
-    await users.revoke_sessions_of(tx, user.id, now, kept_id=caller.session_id)
+    await sessions.revoke_sessions_of(tx, user.id, now, kept_id=caller.session_id)
 
 
 async def _forget(tx: Session, user: User, *, now: datetime) -> None:

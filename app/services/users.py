@@ -10,7 +10,7 @@ from uuid import UUID
 
 from app.db.models import PasswordReset, User
 from app.db.postbox import Postbox
-from app.db.queries import organizations, users
+from app.db.queries import organizations, sessions, users
 from app.db.session import Session
 from app.domain import mails
 from app.domain.errors import AlreadyExists, Denied, LastOperator
@@ -104,7 +104,7 @@ async def change(tx: Session, caller: Principal, user_id: UUID, changes: Mapping
         setattr(user, field, value)
     user.updated_at = now
     if changed.keys() != {"name"}:
-        await users.revoke_sessions_of(tx, user.id, now)
+        await sessions.revoke_sessions_of(tx, user.id, now)
 
     await _record(tx, caller, _event(changed), user, now, describe_changes(before, changed))
     return user
@@ -134,7 +134,7 @@ async def reset_password(tx: Session, email: str, password_hash: str, *, now: da
 
     user.password_hash = password_hash
     user.updated_at = now
-    await users.revoke_sessions_of(tx, user.id, now)
+    await sessions.revoke_sessions_of(tx, user.id, now)
 
     await _record(tx, COMMAND_LINE, EventName.USER_PASSWORD_RESET, user, now, {})
     return user
