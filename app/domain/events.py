@@ -42,18 +42,18 @@ class EventName(StrEnum):
     USER_PASSWORD_CHANGED = "user.password_changed"  # noqa: S105 - a name, not a password
     USER_SIGNED_IN = "user.signed_in"
     USER_SIGNED_OUT = "user.signed_out"
-    AUDIT_EXPORTED = "audit.exported"
     USER_STEPPED_UP = "user.stepped_up"
     SESSION_REVOKED = "session.revoked"
     SECOND_FACTOR_SET_UP = "second_factor.set_up"
     SECOND_FACTOR_REMOVED = "second_factor.removed"
     RECOVERY_CODES_MADE = "recovery_codes.made"
-    IDENTITY_LINKED = "identity.linked"
     RECOVERY_CODE_USED = "recovery_code.used"
+    IDENTITY_LINKED = "identity.linked"
     INVITATION_CREATED = "invitation.created"
     INVITATION_REVOKED = "invitation.revoked"
     INVITATION_ACCEPTED = "invitation.accepted"
     REGISTRATION_REQUESTED = "registration.requested"
+    AUDIT_EXPORTED = "audit.exported"
 
 
 def describe_changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Any]:

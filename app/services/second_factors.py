@@ -15,7 +15,7 @@ from app.db.queries import second_factors, sessions, users
 from app.db.session import Session
 from app.domain.errors import (
     NoSecondFactor,
-    SecondFactorNeeded,
+    SecondFactorMandatory,
     SessionNotFound,
     WrongSecondFactorCode,
 )
@@ -99,10 +99,10 @@ async def renew_recovery_codes(tx: Session, caller: Principal, user_id: UUID, *,
 async def remove_own(
     tx: Session, caller: Principal, user_id: UUID, *, operators_must_have_one: bool, now: datetime
 ) -> None:
-    """Go on without a second factor; SecondFactorNeeded for operators who must have one."""
+    """Go on without a second factor; SecondFactorMandatory for operators who must have one."""
     user = await users.lock_user_of(tx, caller.organization_id, user_id)
     if operators_must_have_one and user.role == Role.OPERATOR:
-        raise SecondFactorNeeded
+        raise SecondFactorMandatory
     if user.totp_confirmed_at is None and user.totp_pending_encrypted is None:
         return
 

@@ -239,7 +239,7 @@ async def test_operators_do_nothing_before_they_have_a_second_factor_where_that_
             read_problem(response, 403, "SECOND_FACTOR_SETUP_REQUIRED")
         assert (listed.status_code, me["permissions"], me["secondFactor"]["isMissing"]) == (200, [], True)
         assert (allowed.status_code, replaced.status_code) == (200, 201)
-        read_problem(kept, 409, "SECOND_FACTOR_NEEDED")
+        read_problem(kept, 409, "SECOND_FACTOR_MANDATORY")
         assert (await client.get("/api/licenses", headers=signed_in)).status_code == 200
 
 
