@@ -28,6 +28,7 @@ from app.settings import RateLimitPolicy, Settings
 from app.vault import Vault, make_key
 from app.web.app import create_app
 from tests.live import LiveServer, free_port
+from tests.mail_server import MailServer
 from tests.valkey import LiveValkey
 
 ENCRYPTION_KEY = make_key()
@@ -183,6 +184,13 @@ async def make_api_key(app: FastAPI, scopes: frozenset[Permission]) -> str:
 def valkey() -> Iterator[LiveValkey]:
     """A real Valkey of the test's own."""
     with LiveValkey.in_a_folder_of_its_own() as running:
+        yield running
+
+
+@pytest.fixture
+def mail_server() -> Iterator[MailServer]:
+    """A real mail server of the test's own."""
+    with MailServer() as running:
         yield running
 
 

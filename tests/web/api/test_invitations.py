@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
 
 import httpx
 import psycopg
@@ -16,22 +14,10 @@ from tests.conftest import Clock, make_api_key, make_client
 from tests.factories.http import create_organization
 from tests.mail_server import MailServer
 from tests.web.logs import LogLines
-from tests.web.people import PASSWORD, deliver, mailing_app, make_user, session_of, sign_in
+from tests.web.people import PASSWORD, deliver, make_user, session_of, sign_in
 from tests.web.problem import read_problem
 
 EMAIL = "anna@acme.example"
-
-
-@pytest.fixture
-def mail_server() -> Iterator[MailServer]:
-    with MailServer() as server:
-        yield server
-
-
-@pytest.fixture
-async def mailing(fresh_database: str, tmp_path: Path, clock: Clock, mail_server: MailServer) -> AsyncIterator[FastAPI]:
-    async with mailing_app(fresh_database, tmp_path, clock, mail_server) as application:
-        yield application
 
 
 async def invite(api: httpx.AsyncClient, **fields: object) -> httpx.Response:

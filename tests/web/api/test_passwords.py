@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
+from collections.abc import AsyncIterator
 
 import bcrypt
 import httpx
@@ -17,20 +16,8 @@ from app.domain.permissions import Role
 from tests.conftest import Clock, make_client
 from tests.mail_server import MailServer
 from tests.web.logs import LogLines
-from tests.web.people import NEW_PASSWORD, PASSWORD, deliver, mailing_app, make_user, session_of, sign_in
+from tests.web.people import NEW_PASSWORD, PASSWORD, deliver, make_user, session_of, sign_in
 from tests.web.problem import read_problem
-
-
-@pytest.fixture
-def mail_server() -> Iterator[MailServer]:
-    with MailServer() as server:
-        yield server
-
-
-@pytest.fixture
-async def mailing(fresh_database: str, tmp_path: Path, clock: Clock, mail_server: MailServer) -> AsyncIterator[FastAPI]:
-    async with mailing_app(fresh_database, tmp_path, clock, mail_server) as application:
-        yield application
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +21,6 @@ from tests.web.problem import read_problem
 
 EMAIL = "anna@new.example"
 ORGANIZATION = {"name": "New Corp", "domain": "New.example", "email": "it@new.example"}
-
-
-@pytest.fixture
-def mail_server() -> Iterator[MailServer]:
-    with MailServer() as server:
-        yield server
 
 
 @pytest.fixture
