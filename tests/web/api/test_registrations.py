@@ -70,6 +70,11 @@ async def test_a_registration_makes_nothing_until_it_is_confirmed(
         organization = connection.execute("SELECT id::text, name, domain, email, country FROM organizations").fetchone()
         assert organization == (confirmed.json()["organizationId"], "New Corp", "new.example", "it@new.example", "DE")
         assert connection.execute("SELECT count(*) FROM licenses").fetchone() == (0,)
+        query = "SELECT event, data->'after' FROM audit_events WHERE event LIKE '%.created' ORDER BY id"
+        assert connection.execute(query).fetchall() == [
+            ("organization.created", {**ORGANIZATION, "domain": "new.example", "country": "DE"}),
+            ("user.created", {"email": EMAIL, "role": "ADMIN"}),
+        ]
     assert (await sign_in(stranger, EMAIL, PASSWORD)).status_code == 200
     read_problem(await confirm(stranger, mail_server.token_to(EMAIL)), 422, "INVALID_TOKEN")
 
