@@ -7,11 +7,13 @@ import re
 import secrets
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from typing import TypeVar
 
 import argon2
 import bcrypt
 
+HASHER = argon2.PasswordHasher()
 MIN_LENGTH = 12
 MAX_LENGTH = 200
 AT_ONCE = 2
@@ -32,10 +34,10 @@ class Passwords:
     """Hashes and checks passwords; two at a time and few in line, so that a flood of logins can't starve the server."""
 
     def __init__(self, hasher: argon2.PasswordHasher | None = None) -> None:
-        self._hasher = hasher or argon2.PasswordHasher()
+        self._hasher = hasher or HASHER
         self._threads = ThreadPoolExecutor(max_workers=AT_ONCE, thread_name_prefix="passwords")
         self._in_line = 0
-        self._decoy = self._hasher.hash(secrets.token_urlsafe())
+        self._decoy = _decoy(self._hasher)
 
     async def hash(self, password: str) -> str:
         """The argon2id hash of a password, with its parameters and salt; raises TooManyWaiting."""
@@ -77,6 +79,12 @@ class Passwords:
     def close(self) -> None:
         """Stop the threads."""
         self._threads.shutdown(wait=False, cancel_futures=True)
+
+
+@cache
+def _decoy(hasher: argon2.PasswordHasher) -> str:
+    """The hash of a password that nobody has; computed once a process, for it takes as long as any other."""
+    return hasher.hash(secrets.token_urlsafe())
 
 
 def is_importable(password_hash: str) -> bool:

@@ -29,6 +29,7 @@ from app.services import validation
 from app.settings import Settings
 from app.telemetry import metrics, security_log
 from app.telemetry.logging import log
+from app.telemetry.seldom import Seldom
 from app.vault import Vault, VaultError, read_or_make_key_file
 
 BATCHES_IN_FLIGHT = 2
@@ -36,6 +37,7 @@ MAX_BATCH = 256
 MAX_LINE = 4096
 PROBE_SECONDS = 0.6
 REVIVE_SECONDS = 2.0
+UNSEALED_PAUSE_SECONDS = 3600.0
 OIDC_CALLBACK_PATH = "/api/auth/oidc/callback"
 
 logger = logging.getLogger(__name__)
@@ -49,7 +51,7 @@ class Runtime:
     """Everything long-lived; `is_draining` turns true when the server was asked to stop.
 
     `seat_takers` keeps half of the pool for others while many new machines ask at once. Without a mail server there is
-    neither a `postbox` nor a `mailer`.
+    neither a `postbox` nor a `mailer`. `unsealed` tells when to say again that the audit trail can't be sealed.
     """
 
     settings: Settings
@@ -67,6 +69,7 @@ class Runtime:
     security_tally: SecurityTally
     seat_takers: asyncio.Semaphore
     identity_provider: IdentityProvider | None
+    unsealed: Seldom = field(default_factory=lambda: Seldom(UNSEALED_PAUSE_SECONDS))
     started_at: float = field(default_factory=time.monotonic)
     is_draining: bool = False
 

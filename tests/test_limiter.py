@@ -251,8 +251,8 @@ async def test_a_store_that_hangs_holds_nobody_up(valkey: LiveValkey) -> None:
         await until_shared(opened)
 
     assert {one.is_shared for one in together} == {False}
-    assert first < 2
-    assert later < 0.2
+    assert first < 10
+    assert later < 5, "waiting for each would take 50 seconds"
 
 
 async def test_a_store_that_only_reads_is_away(valkey: LiveValkey) -> None:

@@ -20,6 +20,7 @@ from app.domain.security import (
     Thresholds,
     choose_window,
 )
+from app.domain.words import camel_case
 from app.ops import security
 from app.runtime import Runtime
 
@@ -81,12 +82,12 @@ def _document(found: SecuritySummary) -> dict[str, Any]:
         ],
         "patterns": {
             **{
-                _camel(pattern): [_odd(one) for one in found.odd_licenses if one.pattern == pattern]
+                camel_case(pattern): [_odd(one) for one in found.odd_licenses if one.pattern == pattern]
                 for pattern in Pattern
             },
             "manyUnknownKeys": [{"address": one.name, **_count(one)} for one in found.key_guessers],
         },
-        "thresholds": {_camel(name): number for name, number in asdict(found.thresholds).items()},
+        "thresholds": {camel_case(name): number for name, number in asdict(found.thresholds).items()},
     }
 
 
@@ -101,11 +102,6 @@ def _odd(one: OddLicense) -> dict[str, Any]:
 
 def _count(one: Leader | OddLicense) -> dict[str, Any]:
     return {"count": one.count, "lastSeenAt": one.last_seen_at}
-
-
-def _camel(name: str) -> str:
-    first, *others = name.split("_")
-    return first + "".join(map(str.title, others))
 
 
 def _title(word: str) -> str:

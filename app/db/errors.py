@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
@@ -14,15 +13,14 @@ from psycopg import errors as pg
 from app.domain.errors import AlreadyExists, Conflict, DatabaseFull, DatabaseUnavailable, DomainError, LicenseKeyTaken
 from app.telemetry import metrics
 from app.telemetry.logging import log
+from app.telemetry.seldom import Seldom
 
 _BY_CONSTRAINT: Mapping[str, type[DomainError]] = {
     "uq_licenses_license_key_hash": LicenseKeyTaken,
 }
 
-LOG_PAUSE_SECONDS = 5.0
-
 logger = logging.getLogger(__name__)
-_logged_at = -LOG_PAUSE_SECONDS
+_outage = Seldom(5)
 
 AWAY = (
     psycopg.OperationalError,
@@ -37,10 +35,7 @@ AWAY = (
 
 def log_outage(error: BaseException) -> None:
     """Write why the database can't be used, as an error, at most once in five seconds."""
-    global _logged_at  # noqa: PLW0603 - when this process last said so
-    now = time.monotonic()
-    if now - _logged_at >= LOG_PAUSE_SECONDS:
-        _logged_at = now
+    if _outage.is_due():
         reason = " ".join(str(error).split())[:300] or type(error).__name__
         log(logger, logging.ERROR, "The database can't be used", event="database_outage", reason=reason)
 

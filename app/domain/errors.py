@@ -274,10 +274,10 @@ class NoSecondFactor(Conflict):
     code = "NO_SECOND_FACTOR"
 
 
-class SecondFactorNeeded(Conflict):
+class SecondFactorMandatory(Conflict):
     """Operators must keep a second factor on this server; set up a new one instead, which replaces it."""
 
-    code = "SECOND_FACTOR_NEEDED"
+    code = "SECOND_FACTOR_MANDATORY"
 
 
 class WrongSecondFactorCode(Invalid):

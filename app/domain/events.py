@@ -8,6 +8,8 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
+from app.domain.words import camel_case
+
 
 class EventName(StrEnum):
     """Something that was done, as it stands in the audit trail."""
@@ -42,37 +44,32 @@ class EventName(StrEnum):
     USER_PASSWORD_CHANGED = "user.password_changed"  # noqa: S105 - a name, not a password
     USER_SIGNED_IN = "user.signed_in"
     USER_SIGNED_OUT = "user.signed_out"
-    AUDIT_EXPORTED = "audit.exported"
     USER_STEPPED_UP = "user.stepped_up"
     SESSION_REVOKED = "session.revoked"
     SECOND_FACTOR_SET_UP = "second_factor.set_up"
     SECOND_FACTOR_REMOVED = "second_factor.removed"
     RECOVERY_CODES_MADE = "recovery_codes.made"
-    IDENTITY_LINKED = "identity.linked"
     RECOVERY_CODE_USED = "recovery_code.used"
+    IDENTITY_LINKED = "identity.linked"
     INVITATION_CREATED = "invitation.created"
     INVITATION_REVOKED = "invitation.revoked"
     INVITATION_ACCEPTED = "invitation.accepted"
     REGISTRATION_REQUESTED = "registration.requested"
+    AUDIT_EXPORTED = "audit.exported"
 
 
 def describe_changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Any]:
     """What was changed, from what, to what, as it stands in the audit trail: JSON, with the names that requests use."""
     return {
-        "changed": sorted(_outside(name) for name in after),
-        "before": {_outside(name): _as_json(before[name]) for name in after},
-        "after": {_outside(name): _as_json(value) for name, value in after.items()},
+        "changed": sorted(camel_case(name) for name in after),
+        "before": {camel_case(name): _as_json(before[name]) for name in after},
+        "after": {camel_case(name): _as_json(value) for name, value in after.items()},
     }
 
 
 def describe_creation(after: Mapping[str, Any]) -> dict[str, Any]:
     """What something new was made as, as it stands in the audit trail; what was left out is left out."""
-    return {"after": {_outside(name): _as_json(value) for name, value in after.items() if value is not None}}
-
-
-def _outside(name: str) -> str:
-    first, *others = name.split("_")
-    return first + "".join(part.capitalize() for part in others)
+    return {"after": {camel_case(name): _as_json(value) for name, value in after.items() if value is not None}}
 
 
 def _as_json(value: Any) -> Any:

@@ -48,3 +48,9 @@ def require_tier(text: str) -> str:
     if re.fullmatch(TIER, text) is None:
         raise ValueError("must be up to 50 of A-Z 0-9 _ and begin with a letter, such as PROFESSIONAL")
     return text
+
+
+def camel_case(name: str) -> str:
+    """A name of ours as JSON has it: `max_users` is `maxUsers`."""
+    first, *others = name.split("_")
+    return first + "".join(part.capitalize() for part in others)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import time
 
 from app.domain.audit_chain import AuditKeyMissing
 from app.domain.errors import EncryptionKeyMissing
@@ -11,10 +10,7 @@ from app.ops import audit_chain
 from app.runtime import Runtime
 from app.telemetry.logging import log
 
-COMPLAINT_PAUSE_SECONDS = 3600.0
-
 logger = logging.getLogger(__name__)
-_complained_at = -COMPLAINT_PAUSE_SECONDS
 
 
 async def seal_audit_events(runtime: Runtime) -> None:
@@ -22,7 +18,9 @@ async def seal_audit_events(runtime: Runtime) -> None:
     try:
         await audit_chain.seal(runtime.database, runtime.vault, now=runtime.now())
     except (EncryptionKeyMissing, AuditKeyMissing) as error:
-        _complain(error.message)
+        if runtime.unsealed.is_due():
+            reason = error.message
+            log(logger, logging.ERROR, "The audit trail can't be sealed", event="audit_unsealed", reason=reason)
 
 
 async def tell_audit_head(runtime: Runtime) -> None:
@@ -30,11 +28,3 @@ async def tell_audit_head(runtime: Runtime) -> None:
     head = await audit_chain.read_head(runtime.database)
     message = f"Audit trail sealed up to position {head.position}"
     log(logger, logging.INFO, message, event="audit_head", head=str(head))
-
-
-def _complain(reason: str) -> None:
-    global _complained_at  # noqa: PLW0603 - when this process last said so
-    now = time.monotonic()
-    if now - _complained_at >= COMPLAINT_PAUSE_SECONDS:
-        _complained_at = now
-        log(logger, logging.ERROR, "The audit trail can't be sealed", event="audit_unsealed", reason=reason)

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
+from app.db.encrypted import decrypted
 from app.db.engine import Database
 from app.db.models import InstallationSecret
 from app.db.queries import audit_chain
 from app.db.session import Session
 from app.domain.audit_chain import KEY_BYTES, AuditKeyMissing, Head, Verification, make_links
-from app.domain.errors import EncryptionKeyMissing
-from app.vault import Vault, WrongKey
+from app.vault import Vault
 
 SEALED_AT_ONCE = 250
 VERIFIED_AT_ONCE = 1_000
@@ -101,12 +101,7 @@ async def _seal_some(tx: Session, vault: Vault, now: datetime) -> int:
 
 async def _find_key(tx: Session, vault: Vault) -> bytes | None:
     secret = await audit_chain.find_chain_key(tx)
-    if secret is None:
-        return None
-    try:
-        return bytes.fromhex(vault.decrypt(secret.value_encrypted))
-    except WrongKey as error:
-        raise EncryptionKeyMissing from error
+    return None if secret is None else bytes.fromhex(decrypted(vault, secret.value_encrypted))
 
 
 async def _make_key(tx: Session, vault: Vault, head: Head, now: datetime) -> bytes:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -17,6 +16,7 @@ from app.domain.events import EventName, describe_changes, describe_creation
 from app.domain.pages import Page, PageRequest, cut_page
 from app.domain.permissions import API_KEY_PREFIX, ORGANIZATION_SCOPES, Permission, Principal, hash_secret
 from app.services import events
+from app.tokens import make_token
 
 SHOWN_LENGTH = 12
 
@@ -103,7 +103,7 @@ async def _make(
     expires_at: datetime | None,
     now: datetime,
 ) -> tuple[ApiKey, str]:
-    secret = API_KEY_PREFIX + secrets.token_urlsafe(32)
+    secret = make_token(API_KEY_PREFIX)
     api_key = ApiKey(
         organization_id=organization_id,
         name=name,

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import secrets
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from uuid import UUID
 
+from app.db.encrypted import decrypted
 from app.db.models import ApiKey, LoginSession, User
-from app.db.queries import api_keys, second_factors, users
+from app.db.queries import api_keys, second_factors, sessions, users
 from app.db.session import Session
 from app.domain.addresses import neighbourhood
 from app.domain.errors import (
-    EncryptionKeyMissing,
     InvalidCredentials,
     InvalidSecondFactor,
     NoAccountForIdentity,
@@ -38,7 +37,8 @@ from app.domain.second_factors import bare_code, matching_step
 from app.identity_provider import ProvenIdentity
 from app.passwords import Passwords, TooManyWaiting
 from app.services import events
-from app.vault import Vault, WrongKey
+from app.tokens import make_token
+from app.vault import Vault
 
 USE_IS_NOTED_EVERY = timedelta(minutes=1)
 """A session that is used all the time is written to once a minute, not with every request."""
@@ -174,7 +174,7 @@ async def sign_out(tx: Session, caller: Principal, *, now: datetime) -> None:
     if caller.session_id is None or caller.id is None:
         return
 
-    await users.revoke_session(tx, caller.session_id, now)
+    await sessions.revoke_session(tx, caller.session_id, now)
 
     await events.record(
         tx, caller, EventName.USER_SIGNED_OUT, caller.id, organization_id=caller.organization_id, now=now
@@ -196,7 +196,7 @@ async def identify(
             return None
         await api_keys.remember_use(tx, api_key, origin.ip, now)
         return _api_key_principal(api_key, origin)
-    found = await users.find_session(tx, secret_hash, now)
+    found = await sessions.find_session(tx, secret_hash, now)
     if found is None:
         return None
     session, user = found
@@ -215,7 +215,7 @@ async def explain_refusal(tx: Session, credential: str) -> Refusal:
             return Refusal(RefusalReason.UNKNOWN)
         reason = RefusalReason.EXPIRED if api_key.revoked_at is None else RefusalReason.REVOKED
         return Refusal(reason, PrincipalKind.API_KEY, api_key.id)
-    found = await users.find_ended_session(tx, secret_hash)
+    found = await sessions.find_ended_session(tx, secret_hash)
     if found is None:
         return Refusal(RefusalReason.UNKNOWN)
     session, user = found
@@ -259,10 +259,7 @@ async def _record_own(
 async def _take_code(tx: Session, user: User, vault: Vault, code: str, origin: Origin, *, now: datetime) -> None:
     """Use up a code of the locked user's device or a recovery code; raises InvalidSecondFactor."""
     assert user.totp_secret_encrypted is not None, "a confirmed second factor has a secret"
-    try:
-        secret = vault.decrypt(user.totp_secret_encrypted)
-    except WrongKey as error:
-        raise EncryptionKeyMissing from error
+    secret = decrypted(vault, user.totp_secret_encrypted)
     step = matching_step(secret, code, last_step=user.totp_last_step, now=now)
     if step is not None:
         user.totp_last_step = step
@@ -275,7 +272,7 @@ async def _take_code(tx: Session, user: User, vault: Vault, code: str, origin: O
 async def _open_session(
     tx: Session, user: User, origin: Origin, *, second_factor_at: datetime | None, now: datetime
 ) -> SignedIn:
-    token = SESSION_TOKEN_PREFIX + secrets.token_urlsafe(32)
+    token = make_token(SESSION_TOKEN_PREFIX)
     session = LoginSession(
         user_id=user.id,
         token_hash=hash_secret(token),
@@ -309,13 +306,8 @@ async def _remember_address(tx: Session, user: User, origin: Origin, *, now: dat
 async def _note_proof(tx: Session, caller: Principal, *, with_second_factor: bool, now: datetime) -> datetime:
     if caller.session_id is None or caller.id is None:
         raise SessionRequired
-    session = await users.lock_session_of(tx, caller.id, caller.session_id)
-    if session is None or session.revoked_at is not None:
+    if not await sessions.prove_session(tx, caller.id, caller.session_id, now, with_second_factor=with_second_factor):
         raise InvalidCredentials
-
-    session.proven_at = now
-    if with_second_factor:
-        session.second_factor_at = now
 
     await events.record(
         tx, caller, EventName.USER_STEPPED_UP, caller.id, organization_id=caller.organization_id, now=now

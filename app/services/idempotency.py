@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from app.db.encrypted import decrypted
 from app.db.models import IdempotencyKey
 from app.db.queries import idempotency_keys
 from app.db.session import Session
-from app.domain.errors import EncryptionKeyMissing, IdempotencyKeyReused
+from app.domain.errors import IdempotencyKeyReused
 from app.domain.permissions import Principal
-from app.vault import Vault, WrongKey
+from app.vault import Vault
 
 LIFETIME = timedelta(days=1)
 
@@ -49,11 +50,7 @@ async def find_answer(tx: Session, vault: Vault, request: Request, *, now: datet
         return None
     if found.request_hash != request.fingerprint:
         raise IdempotencyKeyReused
-    try:
-        body = vault.decrypt(found.body_encrypted)
-    except WrongKey as error:
-        raise EncryptionKeyMissing from error
-    return Answer(found.status, found.location, body)
+    return Answer(found.status, found.location, decrypted(vault, found.body_encrypted))
 
 
 async def remember_answer(tx: Session, vault: Vault, request: Request, answer: Answer, *, now: datetime) -> None:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import secrets
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from app.db.models import Invitation, User
@@ -13,11 +13,12 @@ from app.db.queries import invitations, organizations, users
 from app.db.session import Session
 from app.domain import mails
 from app.domain.errors import AlreadyExists, InvalidToken
-from app.domain.events import EventName
+from app.domain.events import EventName, describe_creation
 from app.domain.pages import Page, PageRequest, cut_page
 from app.domain.permissions import INVITATION_TOKEN_PREFIX, Principal, Role, hash_secret
 from app.domain.users import INVITATION_LIFETIME, require_placeable
 from app.services import events
+from app.tokens import make_token
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +45,7 @@ async def create(
         raise AlreadyExists("There is a user with this e-mail address already.")
     await invitations.revoke_invitations_to(tx, organization_id, wish.email, now)
 
-    token = INVITATION_TOKEN_PREFIX + secrets.token_urlsafe(32)
+    token = make_token(INVITATION_TOKEN_PREFIX)
     invitation = Invitation(
         organization_id=organization_id,
         email=wish.email.lower(),
@@ -60,7 +61,8 @@ async def create(
     if postbox is not None:
         await _mail(tx, postbox, invitation, token, name, is_known=known is not None, now=now)
 
-    await _record(tx, caller, EventName.INVITATION_CREATED, invitation, now)
+    data = describe_creation({"email": invitation.email, "role": invitation.role, "expires_at": invitation.expires_at})
+    await _record(tx, caller, EventName.INVITATION_CREATED, invitation, now, data)
     return invitation, token if postbox is None else None
 
 
@@ -89,7 +91,7 @@ async def revoke(tx: Session, caller: Principal, invitation_id: UUID, *, now: da
     invitation.revoked_at = now
     invitation.updated_at = now
 
-    await _record(tx, caller, EventName.INVITATION_REVOKED, invitation, now)
+    await _record(tx, caller, EventName.INVITATION_REVOKED, invitation, now, {"email": invitation.email})
 
 
 async def find_living(tx: Session, token: str, *, now: datetime) -> Invitation:
@@ -109,23 +111,21 @@ async def accept(tx: Session, caller: Principal, token: str, name: str, password
     if await users.find_user_by_email(tx, invitation.email) is not None:
         raise AlreadyExists("This e-mail address has an account already; ask to be invited at another one.")
 
-    user = User(
-        email=invitation.email,
-        name=name,
-        role=invitation.role,
-        organization_id=invitation.organization_id,
+    user = await users.add_user(
+        tx,
+        invitation.organization_id,
+        invitation.email,
+        name,
+        Role(invitation.role),
         password_hash=password_hash,
-        created_at=now,
-        updated_at=now,
+        now=now,
     )
-    tx.add(user)
     invitation.accepted_at = now
     invitation.updated_at = now
-    await tx.flush()
 
     oneself = caller.of_user(user.id, user.organization_id)
-    await _record(tx, oneself, EventName.INVITATION_ACCEPTED, invitation, now)
-    data = {"email": user.email, "role": user.role}
+    await _record(tx, oneself, EventName.INVITATION_ACCEPTED, invitation, now, {"email": invitation.email})
+    data = describe_creation({"email": user.email, "role": user.role})
     place = user.organization_id
     await events.record(tx, oneself, EventName.USER_CREATED, user.id, organization_id=place, now=now, data=data)
     return user
@@ -149,7 +149,8 @@ async def _mail(
     await postbox.put(tx, mail, expires_at=invitation.expires_at, now=now)
 
 
-async def _record(tx: Session, caller: Principal, event: EventName, invitation: Invitation, now: datetime) -> None:
-    data = {"email": invitation.email, "role": invitation.role}
+async def _record(
+    tx: Session, caller: Principal, event: EventName, invitation: Invitation, now: datetime, data: dict[str, Any]
+) -> None:
     place = invitation.organization_id
     await events.record(tx, caller, event, invitation.id, organization_id=place, now=now, data=data)

@@ -9,11 +9,12 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+from app.db.encrypted import decrypted
 from app.db.models import License, Plan
 from app.db.queries import licenses, organizations, plans, products
 from app.db.session import Session
 from app.domain import licenses as rules
-from app.domain.errors import EncryptionKeyMissing, PlanNotFound, UnknownProducts
+from app.domain.errors import PlanNotFound, UnknownProducts
 from app.domain.events import EventName, describe_changes, describe_creation
 from app.domain.license_keys import canonical_license_key, hash_license_key, make_license_key
 from app.domain.licenses import LicenseFilter, LicenseStatus
@@ -21,7 +22,7 @@ from app.domain.machines import MachineBinding
 from app.domain.pages import Page, PageRequest, cut_page
 from app.domain.permissions import Permission, Principal
 from app.services import events
-from app.vault import Vault, WrongKey
+from app.vault import Vault
 
 TERMS = (
     *("tier", "max_users", "max_products", "max_machines", "allowed_products", "features", "machine_binding"),
@@ -86,7 +87,7 @@ async def get(tx: Session, caller: Principal, license_id: UUID) -> License:
 async def show_license_key(tx: Session, caller: Principal, vault: Vault, license: License, *, now: datetime) -> str:
     """The license key, for who may issue licenses; showing it is an event."""
     caller.require(Permission.LICENSES_WRITE)
-    license_key = _open(vault, license)
+    license_key = decrypted(vault, license.license_key_encrypted)
 
     await events.record(
         tx, caller, EventName.LICENSE_KEY_SHOWN, license.id, organization_id=license.organization_id, now=now
@@ -98,7 +99,7 @@ async def require_readable_keys(tx: Session, vault: Vault) -> None:
     """Raise EncryptionKeyMissing when the vault does not open the license that was issued last."""
     newest = await licenses.find_newest_license(tx)
     if newest is not None:
-        _open(vault, newest)
+        decrypted(vault, newest.license_key_encrypted)
 
 
 async def list_page(tx: Session, caller: Principal, wanted: LicenseFilter, page: PageRequest) -> Page[License]:
@@ -167,13 +168,6 @@ async def renew(
     changed = {field: value for field, value in renewed.items() if value != before[field]}
     await _record(tx, caller, EventName.LICENSE_RENEWED, license, now, describe_changes(before, changed))
     return license
-
-
-def _open(vault: Vault, license: License) -> str:
-    try:
-        return vault.decrypt(license.license_key_encrypted)
-    except WrongKey as error:
-        raise EncryptionKeyMissing from error
 
 
 async def _turn(

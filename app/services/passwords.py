@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import secrets
 from datetime import datetime
 
 from app.db.models import PasswordReset, User
 from app.db.postbox import Postbox
-from app.db.queries import password_resets, users
+from app.db.queries import password_resets, sessions, users
 from app.db.session import Session
 from app.domain import mails
 from app.domain.errors import InvalidToken, Overloaded, WrongPassword
@@ -17,6 +16,7 @@ from app.domain.permissions import PASSWORD_TOKEN_PREFIX, Principal, hash_secret
 from app.domain.users import MAX_LIVING_RESETS, RESET_LIFETIME
 from app.passwords import Passwords, TooManyWaiting
 from app.services import events
+from app.tokens import make_token
 
 
 async def hash_chosen(passwords: Passwords, password: str, email: str) -> str:
@@ -38,7 +38,7 @@ async def request_reset(tx: Session, caller: Principal, postbox: Postbox, email:
     if await password_resets.count_living_resets(tx, user.id, now) >= MAX_LIVING_RESETS:
         return
 
-    token = PASSWORD_TOKEN_PREFIX + secrets.token_urlsafe(32)
+    token = make_token(PASSWORD_TOKEN_PREFIX)
     expires_at = now + RESET_LIFETIME
     tx.add(PasswordReset(user_id=user.id, token_hash=hash_secret(token), created_at=now, expires_at=expires_at))
     mail = mails.password_reset(user.email, token, RESET_LIFETIME, postbox.public_url)
@@ -67,7 +67,7 @@ async def reset(tx: Session, caller: Principal, token: str, password_hash: str, 
     user.password_hash = password_hash
     user.updated_at = now
     await password_resets.use_resets_of(tx, user.id, now)
-    await users.revoke_sessions_of(tx, user.id, now)
+    await sessions.revoke_sessions_of(tx, user.id, now)
 
     await _record(tx, caller.of_user(user.id, user.organization_id), EventName.USER_PASSWORD_RESET, user, now)
     return user
@@ -85,8 +85,8 @@ async def change(tx: Session, caller: Principal, proven: User, password_hash: st
     user.password_hash = password_hash
     user.updated_at = now
     await password_resets.use_resets_of(tx, user.id, now)
-    await users.revoke_other_sessions(tx, user.id, caller.session_id, now)
-    await users.prove_session(tx, caller.session_id, now)
+    await sessions.revoke_sessions_of(tx, user.id, now, kept_id=caller.session_id)
+    await sessions.prove_session(tx, user.id, caller.session_id, now)
 
     await _record(tx, caller, EventName.USER_PASSWORD_CHANGED, user, now)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,10 +12,11 @@ from app.db.queries import registrations, users
 from app.db.session import Session
 from app.domain import mails
 from app.domain.errors import AlreadyExists, Invalid, InvalidToken
-from app.domain.events import EventName
+from app.domain.events import EventName, describe_creation
 from app.domain.permissions import REGISTRATION_TOKEN_PREFIX, Principal, Role, hash_secret
 from app.domain.users import MAX_LIVING_REGISTRATIONS, REGISTRATION_LIFETIME
 from app.services import events
+from app.tokens import make_token
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ async def register(tx: Session, caller: Principal, wish: Register, postbox: Post
         return
     is_known = await users.find_user_by_email(tx, wish.email) is not None
 
-    token = REGISTRATION_TOKEN_PREFIX + secrets.token_urlsafe(32)
+    token = make_token(REGISTRATION_TOKEN_PREFIX)
     registration = Registration(
         email=wish.email.lower(),
         name=wish.name,
@@ -82,29 +82,29 @@ async def confirm(tx: Session, caller: Principal, token: str, password_hash: str
     organization = Organization(**registration.organization, created_at=now, updated_at=now)
     tx.add(organization)
     await tx.flush()
-    admin = User(
-        email=registration.email,
-        name=registration.name,
-        role=Role.ADMIN,
-        organization_id=organization.id,
+    admin = await users.add_user(
+        tx,
+        organization.id,
+        registration.email,
+        registration.name,
+        Role.ADMIN,
         password_hash=password_hash,
-        created_at=now,
-        updated_at=now,
+        now=now,
     )
-    tx.add(admin)
     registration.confirmed_at = now
-    await tx.flush()
 
-    await _record(tx, caller.of_user(admin.id, organization.id), organization, admin, now)
+    await _record(tx, caller.of_user(admin.id, organization.id), registration, organization, admin, now)
     return admin
 
 
-async def _record(tx: Session, caller: Principal, organization: Organization, admin: User, now: datetime) -> None:
-    data = {"name": organization.name, "domain": organization.domain}
+async def _record(
+    tx: Session, caller: Principal, registration: Registration, organization: Organization, admin: User, now: datetime
+) -> None:
+    data = describe_creation(registration.organization)
     await events.record(
         tx, caller, EventName.ORGANIZATION_CREATED, organization.id, organization_id=organization.id, now=now, data=data
     )
-    data = {"email": admin.email, "role": admin.role}
+    data = describe_creation({"email": admin.email, "role": admin.role})
     await events.record(
         tx, caller, EventName.USER_CREATED, admin.id, organization_id=organization.id, now=now, data=data
     )

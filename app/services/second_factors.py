@@ -9,22 +9,21 @@ from uuid import UUID
 
 import pyotp
 
+from app.db.encrypted import decrypted
 from app.db.models import User
-from app.db.queries import second_factors, users
+from app.db.queries import second_factors, sessions, users
 from app.db.session import Session
 from app.domain.errors import (
-    EncryptionKeyMissing,
     NoSecondFactor,
-    SecondFactorNeeded,
+    SecondFactorMandatory,
     SessionNotFound,
-    UserNotFound,
     WrongSecondFactorCode,
 )
 from app.domain.events import EventName
 from app.domain.permissions import Principal, Role, hash_secret
 from app.domain.second_factors import RECOVERY_CODES, bare_code, make_recovery_code, matching_step, setup_uri
 from app.services import events
-from app.vault import Vault, WrongKey
+from app.vault import Vault
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +49,7 @@ async def describe(tx: Session, user: User) -> SecondFactorState:
 
 async def begin(tx: Session, caller: Principal, vault: Vault, user_id: UUID, *, now: datetime) -> NewSecret:
     """A new secret, which counts (and replaces the one before) when a code of it is confirmed."""
-    user = await _lock(tx, caller, user_id)
+    user = await users.lock_user_of(tx, caller.organization_id, user_id)
     secret = pyotp.random_base32()
 
     user.totp_pending_encrypted = vault.encrypt(secret)
@@ -66,10 +65,10 @@ async def confirm(
 
     Raises NoSecondFactor when none is pending, and WrongSecondFactorCode.
     """
-    user = await _lock(tx, caller, user_id)
+    user = await users.lock_user_of(tx, caller.organization_id, user_id)
     if user.totp_pending_encrypted is None:
         raise NoSecondFactor
-    step = matching_step(_open(vault, user.totp_pending_encrypted), code, last_step=None, now=now)
+    step = matching_step(decrypted(vault, user.totp_pending_encrypted), code, last_step=None, now=now)
     if step is None:
         raise WrongSecondFactorCode
 
@@ -87,7 +86,7 @@ async def confirm(
 
 async def renew_recovery_codes(tx: Session, caller: Principal, user_id: UUID, *, now: datetime) -> tuple[str, ...]:
     """New recovery codes, told this once; the ones before are worthless from now on."""
-    user = await _lock(tx, caller, user_id)
+    user = await users.lock_user_of(tx, caller.organization_id, user_id)
     if user.totp_confirmed_at is None:
         raise NoSecondFactor
 
@@ -100,10 +99,10 @@ async def renew_recovery_codes(tx: Session, caller: Principal, user_id: UUID, *,
 async def remove_own(
     tx: Session, caller: Principal, user_id: UUID, *, operators_must_have_one: bool, now: datetime
 ) -> None:
-    """Go on without a second factor; SecondFactorNeeded for operators who must have one."""
-    user = await _lock(tx, caller, user_id)
+    """Go on without a second factor; SecondFactorMandatory for operators who must have one."""
+    user = await users.lock_user_of(tx, caller.organization_id, user_id)
     if operators_must_have_one and user.role == Role.OPERATOR:
-        raise SecondFactorNeeded
+        raise SecondFactorMandatory
     if user.totp_confirmed_at is None and user.totp_pending_encrypted is None:
         return
 
@@ -114,39 +113,26 @@ async def remove_own(
 
 async def remove(tx: Session, caller: Principal, user_id: UUID, *, now: datetime) -> None:
     """Take the second factor from a user who has lost it, and end all of the user's sessions."""
-    user = await _lock(tx, caller, user_id)
+    user = await users.lock_user_of(tx, caller.organization_id, user_id)
 
     await _forget(tx, user, now=now)
-    await users.revoke_sessions_of(tx, user.id, now)
+    await sessions.revoke_sessions_of(tx, user.id, now)
 
     await _record(tx, caller, EventName.SECOND_FACTOR_REMOVED, user, now)
 
 
 async def remove_by_email(tx: Session, caller: Principal, email: str, *, now: datetime) -> None:
     """Take the second factor from the user with this e-mail address; raises UserNotFound."""
-    user = await users.find_user_by_email(tx, email)
-    if user is None:
-        raise UserNotFound(f"There is no user with the e-mail address {email}.")
+    user = await users.get_user_by_email(tx, caller.organization_id, email)
     await remove(tx, caller, user.id, now=now)
-
-
-async def _lock(tx: Session, caller: Principal, user_id: UUID) -> User:
-    found = await users.get_user(tx, caller.organization_id, user_id)
-    user = await users.lock_user(tx, found.id)
-    if user is None:
-        raise UserNotFound
-    return user
 
 
 async def _go_on_alone(tx: Session, caller: Principal, user: User, *, now: datetime) -> None:
     """The session in which the factor was confirmed has shown it; the others have not, and end."""
     assert caller.session_id is not None, "only a person in a session confirms a second factor"
-    session = await users.lock_session_of(tx, user.id, caller.session_id)
-    if session is None:
+    if not await sessions.prove_session(tx, user.id, caller.session_id, now, with_second_factor=True):
         raise SessionNotFound
-    session.second_factor_at = now
-    session.proven_at = now
-    await users.revoke_other_sessions(tx, user.id, session.id, now)
+    await sessions.revoke_sessions_of(tx, user.id, now, kept_id=caller.session_id)
 
 
 async def _forget(tx: Session, user: User, *, now: datetime) -> None:
@@ -166,10 +152,3 @@ async def _replace_recovery_codes(tx: Session, user: User, *, now: datetime) -> 
 
 async def _record(tx: Session, caller: Principal, event: EventName, user: User, now: datetime) -> None:
     await events.record(tx, caller, event, user.id, organization_id=user.organization_id, now=now)
-
-
-def _open(vault: Vault, encrypted: bytes) -> str:
-    try:
-        return vault.decrypt(encrypted)
-    except WrongKey as error:
-        raise EncryptionKeyMissing from error

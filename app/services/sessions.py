@@ -6,7 +6,7 @@ from datetime import datetime
 from uuid import UUID
 
 from app.db.models import LoginSession, User
-from app.db.queries import users
+from app.db.queries import sessions, users
 from app.db.session import Session
 from app.domain.errors import SessionNotFound
 from app.domain.events import EventName
@@ -21,14 +21,14 @@ async def list_page(
     """The sessions of a user that go on, newest first; a stranger is UserNotFound."""
     user = await users.get_user(tx, caller.organization_id, user_id)
     before = page.position(UUID)
-    found = await users.list_sessions(tx, user.id, now, before=before, limit=page.limit + 1)
+    found = await sessions.list_sessions(tx, user.id, now, before=before, limit=page.limit + 1)
     return cut_page(found, page.limit, lambda session: session.id)
 
 
 async def revoke(tx: Session, caller: Principal, user_id: UUID, session_id: UUID, *, now: datetime) -> None:
     """End one session of a user at once; one that has ended is SessionNotFound."""
     user = await users.get_user(tx, caller.organization_id, user_id)
-    session = await users.lock_session_of(tx, user.id, session_id)
+    session = await sessions.lock_session_of(tx, user.id, session_id)
     if session is None or session.revoked_at is not None:
         raise SessionNotFound
 
@@ -41,7 +41,7 @@ async def revoke_others(tx: Session, caller: Principal, user_id: UUID, kept_id: 
     """End all sessions of a user but this one at once."""
     user = await users.get_user(tx, caller.organization_id, user_id)
 
-    await users.revoke_other_sessions(tx, user.id, kept_id, now)
+    await sessions.revoke_sessions_of(tx, user.id, now, kept_id=kept_id)
 
     await _record(tx, caller, user, now, {"session": "all others"})
 
@@ -50,7 +50,7 @@ async def revoke_all(tx: Session, caller: Principal, user_id: UUID, *, now: date
     """End all sessions of a user at once; a stranger is UserNotFound."""
     user = await users.get_user(tx, caller.organization_id, user_id)
 
-    await users.revoke_sessions_of(tx, user.id, now)
+    await sessions.revoke_sessions_of(tx, user.id, now)
 
     await _record(tx, caller, user, now, {"session": "all"})
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,15 +10,16 @@ from uuid import UUID
 
 from app.db.models import PasswordReset, User
 from app.db.postbox import Postbox
-from app.db.queries import organizations, users
+from app.db.queries import organizations, sessions, users
 from app.db.session import Session
 from app.domain import mails
-from app.domain.errors import AlreadyExists, Denied, LastOperator, UserNotFound
+from app.domain.errors import AlreadyExists, Denied, LastOperator
 from app.domain.events import EventName, describe_changes, describe_creation
 from app.domain.pages import Page, PageRequest, cut_page
 from app.domain.permissions import COMMAND_LINE, PASSWORD_TOKEN_PREFIX, Principal, Role, hash_secret
 from app.domain.users import FIRST_PASSWORD_LIFETIME, UserFilter, require_other_account, require_placeable
 from app.services import events
+from app.tokens import make_token
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,19 +38,9 @@ async def create_first_operator(tx: Session, email: str, password_hash: str, *, 
     if await users.has_operator(tx):
         return None
 
-    user = User(
-        email=email.lower(),
-        name="Operator",
-        role=Role.OPERATOR,
-        password_hash=password_hash,
-        created_at=now,
-        updated_at=now,
-    )
-    tx.add(user)
-    await tx.flush()
+    user = await users.add_user(tx, None, email, "Operator", Role.OPERATOR, password_hash=password_hash, now=now)
 
-    data = describe_creation({"email": user.email, "role": Role.OPERATOR})
-    await events.record(tx, COMMAND_LINE, EventName.USER_CREATED, user.id, now=now, data=data)
+    await _record(tx, COMMAND_LINE, EventName.USER_CREATED, user, now, _described(user))
     return user
 
 
@@ -74,20 +64,12 @@ async def create(
     if await users.find_user_by_email(tx, wish.email) is not None:
         raise AlreadyExists("There is a user with this e-mail address already.")
 
-    user = User(
-        email=wish.email.lower(),
-        name=wish.name,
-        role=wish.role,
-        organization_id=wish.organization_id,
-        password_hash=wish.password_hash,
-        created_at=now,
-        updated_at=now,
+    user = await users.add_user(
+        tx, wish.organization_id, wish.email, wish.name, wish.role, password_hash=wish.password_hash, now=now
     )
-    tx.add(user)
-    await tx.flush()
     token = None if wish.password_hash else await _let_choose_password(tx, user, postbox, now)
 
-    await _record(tx, caller, EventName.USER_CREATED, user, now, {"email": user.email, "role": user.role})
+    await _record(tx, caller, EventName.USER_CREATED, user, now, _described(user))
     return user, token
 
 
@@ -109,7 +91,7 @@ async def change(tx: Session, caller: Principal, user_id: UUID, changes: Mapping
     Another role or place, and being disabled, end all sessions of the user at once. Raises UserNotFound, Denied,
     Invalid, OwnAccount and LastOperator.
     """
-    user = await _lock(tx, caller, user_id)
+    user = await users.lock_user_of(tx, caller.organization_id, user_id)
     changed = _really_changed(user, changes, now)
     if not changed:
         return user
@@ -122,7 +104,7 @@ async def change(tx: Session, caller: Principal, user_id: UUID, changes: Mapping
         setattr(user, field, value)
     user.updated_at = now
     if changed.keys() != {"name"}:
-        await users.revoke_sessions_of(tx, user.id, now)
+        await sessions.revoke_sessions_of(tx, user.id, now)
 
     await _record(tx, caller, _event(changed), user, now, describe_changes(before, changed))
     return user
@@ -130,7 +112,7 @@ async def change(tx: Session, caller: Principal, user_id: UUID, changes: Mapping
 
 async def delete(tx: Session, caller: Principal, user_id: UUID, *, now: datetime) -> User:
     """Delete a user with sessions and all else; the audit trail keeps the id. Raises OwnAccount and LastOperator."""
-    user = await _lock(tx, caller, user_id)
+    user = await users.lock_user_of(tx, caller.organization_id, user_id)
     require_other_account(caller, user.id)
     await _require_another_operator(tx, user)
 
@@ -142,39 +124,19 @@ async def delete(tx: Session, caller: Principal, user_id: UUID, *, now: datetime
 
 async def find_by_email(tx: Session, caller: Principal, email: str) -> User:
     """The user with this e-mail address, or UserNotFound."""
-    user = await users.find_user_by_email(tx, email)
-    if user is None or caller.organization_id not in (None, user.organization_id):
-        raise UserNotFound(f"There is no user with the e-mail address {email}.")
-    return user
+    return await users.get_user_by_email(tx, caller.organization_id, email)
 
 
 async def reset_password(tx: Session, email: str, password_hash: str, *, now: datetime) -> User:
     """Give a user a new password and end all of the user's sessions; raises UserNotFound."""
-    user = await users.find_user_by_email(tx, email)
-    if user is None:
-        raise UserNotFound(f"There is no user with the e-mail address {email}.")
+    found = await users.get_user_by_email(tx, None, email)
+    user = await users.lock_user_of(tx, None, found.id)
 
-    await users.lock_user(tx, user.id)
     user.password_hash = password_hash
     user.updated_at = now
-    await users.revoke_sessions_of(tx, user.id, now)
+    await sessions.revoke_sessions_of(tx, user.id, now)
 
-    await events.record(
-        tx,
-        COMMAND_LINE,
-        EventName.USER_PASSWORD_RESET,
-        user.id,
-        organization_id=user.organization_id,
-        now=now,
-    )
-    return user
-
-
-async def _lock(tx: Session, caller: Principal, user_id: UUID) -> User:
-    await users.get_user(tx, caller.organization_id, user_id)
-    user = await users.lock_user(tx, user_id)
-    if user is None or caller.organization_id not in (None, user.organization_id):
-        raise UserNotFound
+    await _record(tx, COMMAND_LINE, EventName.USER_PASSWORD_RESET, user, now, {})
     return user
 
 
@@ -212,7 +174,7 @@ def _event(changed: Mapping[str, Any]) -> EventName:
 
 
 async def _let_choose_password(tx: Session, user: User, postbox: Postbox | None, now: datetime) -> str | None:
-    token = PASSWORD_TOKEN_PREFIX + secrets.token_urlsafe(32)
+    token = make_token(PASSWORD_TOKEN_PREFIX)
     expires_at = now + FIRST_PASSWORD_LIFETIME
     tx.add(PasswordReset(user_id=user.id, token_hash=hash_secret(token), created_at=now, expires_at=expires_at))
     await tx.flush()
@@ -221,6 +183,10 @@ async def _let_choose_password(tx: Session, user: User, postbox: Postbox | None,
     mail = mails.first_password(user.email, token, FIRST_PASSWORD_LIFETIME, postbox.public_url)
     await postbox.put(tx, mail, expires_at=expires_at, now=now)
     return None
+
+
+def _described(user: User) -> dict[str, Any]:
+    return describe_creation({"email": user.email, "role": user.role})
 
 
 async def _record(

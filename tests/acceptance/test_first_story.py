@@ -61,8 +61,8 @@ def test_a_second_start_is_ready_within_seconds(embedded_server: LiveServer) -> 
     server.start()
     server.wait_until_ready()
 
-    # Under 2 s on an idle machine; the bound leaves room for one that runs other tests at the same time.
-    assert time.monotonic() - began_at < 6.0
+    # Under 2 s on an idle machine; the bound leaves room for a slow one that runs other tests at the same time.
+    assert time.monotonic() - began_at < 20
 
 
 def _run_the_printed_curl_line(server: LiveServer) -> dict[str, Any]:

@@ -65,7 +65,7 @@ def test_a_store_that_hangs_or_stops_holds_no_request_up(replicas: list[LiveServ
     wait_until(lambda: all("back" in last_event(server) for server in replicas), "both found the store again")
 
     assert paused == [200] * 20
-    assert seconds < 5
+    assert seconds < 15
 
     valkey.stop()
     alone = ask_all(replicas, 200)

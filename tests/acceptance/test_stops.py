@@ -25,7 +25,7 @@ def test_ctrl_c_stops_the_server_and_its_postgresql_without_a_traceback(embedded
 
     assert embedded_server.interrupt() == 0
 
-    assert time.monotonic() - began_at < 5
+    assert time.monotonic() - began_at < 20
     assert embedded_server.postgres_processes() == []
     assert "Traceback" not in embedded_server.stderr()
     assert "exception" not in "".join(" ".join(line) for line in embedded_server.lines())
@@ -44,7 +44,7 @@ def test_ctrl_c_pressed_twice_still_stops_postgresql(embedded_server: LiveServer
         began_at = time.monotonic()
         assert embedded_server.interrupt() == 0
 
-    assert time.monotonic() - began_at < 5
+    assert time.monotonic() - began_at < 12
     assert embedded_server.postgres_processes() == []
     assert "Traceback" not in embedded_server.stderr()
 
@@ -124,7 +124,7 @@ def test_a_database_that_is_away_is_waited_for_and_sigterm_ends_the_wait_at_once
 
         assert server.stop(signal.SIGTERM) == 0
 
-        assert time.monotonic() - began_at < 3
+        assert time.monotonic() - began_at < 10
         assert server.stderr() == ""
         assert "Connection refused" in server.lines()[0]["reason"]
         assert "secret-word" not in server.stdout_path.read_text()

@@ -53,7 +53,7 @@ def test_workers_end_when_their_supervisor_is_killed(stopped_server: LiveServer)
 
     stopped_server.process.kill()
 
-    wait_until(lambda: not any(worker.is_running() for worker in workers), "the workers end", seconds=5)
+    wait_until(lambda: not any(worker.is_running() for worker in workers), "the workers end", seconds=20)
 
 
 def _count_starts(server: LiveServer) -> int:

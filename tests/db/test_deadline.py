@@ -175,7 +175,7 @@ async def test_a_query_of_a_server_that_hangs_ends_in_time(stoppable: Stoppable)
                 await connection.execute("SELECT 1")
         took = time.monotonic() - began_at
 
-    assert took < 1.5
+    assert took < 5
     await connection.close()
 
 
@@ -186,4 +186,4 @@ async def test_a_connection_to_a_server_that_hangs_is_given_up_in_time(stoppable
             await connect(stoppable.url)
         took = time.monotonic() - began_at
 
-    assert took < 2.2
+    assert took < 6

@@ -145,7 +145,7 @@ async def test_a_full_pool_is_unavailable_in_time_and_counted(database: Database
                 pass
         took = time.monotonic() - began_at
 
-    assert took < 1.9
+    assert took < 6
     assert metrics.db_pool_timeouts._value.get() == before + 1
     async with database.transaction() as tx:
         assert await tx.scalar(text("SELECT 1")) == 1
@@ -187,7 +187,7 @@ async def test_a_stopped_database_is_unavailable_at_once(fragile: Database, stop
             pass
     took = time.monotonic() - began_at
 
-    assert took < 1
+    assert took < 1.4
     await asyncio.to_thread(stoppable.start)
     async with fragile.transaction() as tx:
         assert await tx.scalar(text("SELECT 1")) == 1
@@ -200,7 +200,7 @@ async def test_a_frozen_database_is_unavailable_in_time_and_recovers(fragile: Da
             with pytest.raises(DatabaseUnavailable):
                 async with fragile.transaction():
                     pass
-            assert time.monotonic() - began_at < 2
+            assert time.monotonic() - began_at < 6
 
     async with fragile.transaction() as tx:
         assert await tx.scalar(text("SELECT 1")) == 1

@@ -133,7 +133,7 @@ async def test_a_frozen_server_is_an_outage_in_time_and_answers_again_when_it_th
             began_at = time.monotonic()
             with pytest.raises(Outage):
                 await lane.read(tally.read)
-            assert time.monotonic() - began_at < 2
+            assert time.monotonic() - began_at < 5
 
     assert await lane.read(tally.read) == 0
 
@@ -148,7 +148,7 @@ async def test_a_lane_may_be_given_less_patience(stoppable: Stoppable) -> None:
             await lane.read(backend_pid)
         took = time.monotonic() - began_at
 
-    assert took < 0.8
+    assert took < 1.4
     await lane.close()
 
 

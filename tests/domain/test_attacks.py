@@ -94,7 +94,7 @@ def test_no_text_takes_long(unit: str) -> None:
 
     find_in_input(texts)
 
-    assert time.perf_counter() - started_at < 1
+    assert time.perf_counter() - started_at < 5
 
 
 @settings(max_examples=200, deadline=None)

@@ -19,6 +19,7 @@ from app.domain.errors import DomainError
 from app.domain.licenses import REASONS, ValidationCode
 from app.domain.permissions import Permission
 from app.telemetry import metrics
+from app.telemetry.security_log import SecurityEvent
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 PAGES = ("api.md", "operations.md", "cli.md")
@@ -73,6 +74,7 @@ NAMES = {
     "metrics": metric_names(),
     "commands": command_names(),
     "permissions": {permission.value for permission in Permission},
+    "security events": {event.value for event in SecurityEvent},
 }
 
 

@@ -32,7 +32,6 @@ NO_TENANT_YET = {
     "list_sessions": "the user was looked up before",
     "revoke_session": "the id comes from the caller's own credential",
     "revoke_sessions_of": "the user was looked up before",
-    "revoke_other_sessions": "the user was looked up before",
     "take_recovery_code": "the user was looked up before",
     "count_recovery_codes": "the user was looked up before",
     "replace_recovery_codes": "the user was looked up before",

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import timedelta
 
-import pytest
 from fastapi import FastAPI
 
 from app.domain.events import EventName
@@ -18,13 +16,7 @@ from app.runtime import Runtime
 from app.services import events
 from app.vault import Vault, make_key
 from tests.factories.store import NOW
-from tests.web.logs import LogLines, captured_lines
-
-
-@pytest.fixture
-def log_lines() -> Iterator[LogLines]:
-    with captured_lines("info") as lines:
-        yield lines
+from tests.web.logs import LogLines
 
 
 async def record(runtime: Runtime) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
 
@@ -17,16 +17,10 @@ from app.runtime import Runtime, open_runtime
 from app.services import outgoing_mails
 from tests.conftest import Clock, make_settings
 from tests.mail_server import MailServer
-from tests.web.logs import LogLines, captured_lines
+from tests.web.logs import LogLines
 
 TO = "anna@acme.example"
 MAIL = Mail(TO, "Hello", "your code is\n\nitsi_0123456789012345678901234567890123456789012\n")
-
-
-@pytest.fixture
-def mail_server() -> Iterator[MailServer]:
-    with MailServer() as server:
-        yield server
 
 
 @pytest.fixture
@@ -34,12 +28,6 @@ async def runtime(fresh_database: str, tmp_path: Path, clock: Clock, mail_server
     settings = make_settings(fresh_database, tmp_path, **mail_server.settings)
     async with open_runtime(settings, fresh_database, clock=clock) as opened:
         yield opened
-
-
-@pytest.fixture
-def log_lines() -> Iterator[LogLines]:
-    with captured_lines("debug") as lines:
-        yield lines
 
 
 async def put(runtime: Runtime, mail: Mail = MAIL) -> None:

@@ -162,7 +162,7 @@ async def test_a_key_that_is_locked_by_somebody_is_still_let_in_at_once(database
 
     async with database.transaction() as rotating:
         await api_keys.rotate(rotating, caller, api_key.id, timedelta(), now=NOW)
-        async with database.transaction() as tx, asyncio.timeout(1):
+        async with database.transaction() as tx, asyncio.timeout(2.5):
             found = await authentication.identify(tx, secret, ORIGIN, now=NOW)
 
     assert found is not None

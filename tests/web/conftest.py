@@ -14,8 +14,10 @@ from fastapi import FastAPI
 from app.db.embedded import EmbeddedPostgres
 from app.domain.permissions import Permission
 from tests.conftest import Clock, make_api_key, make_client, make_settings, running_app
+from tests.mail_server import MailServer
 from tests.web.limits import Server, limited_server
 from tests.web.logs import LogLines, captured_lines
+from tests.web.people import mailing_app
 
 
 @pytest.fixture(scope="session")
@@ -47,6 +49,13 @@ async def refused_api(refusing_app: FastAPI) -> AsyncIterator[httpx.AsyncClient]
 def server(fresh_database: str, tmp_path: Path, clock: Clock) -> Server:
     """A server with the limits that are given: `server(validate="3/minute")`; other settings by their full name."""
     return limited_server(fresh_database, tmp_path, clock)
+
+
+@pytest.fixture
+async def mailing(fresh_database: str, tmp_path: Path, clock: Clock, mail_server: MailServer) -> AsyncIterator[FastAPI]:
+    """The application with the mail server of the test."""
+    async with mailing_app(fresh_database, tmp_path, clock, mail_server) as application:
+        yield application
 
 
 @pytest.fixture

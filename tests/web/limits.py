@@ -11,16 +11,13 @@ from typing import Any
 import httpx
 from fastapi import FastAPI
 
-from app.runtime import Runtime
-from app.services import users
 from app.settings import RateLimitPolicy
 from tests.conftest import Clock, make_settings, running_app
+from tests.web.people import EMAIL, sign_in
 from tests.web.problem import read_problem
 
 VALIDATE = "/api/licenses/validate"
 UNKNOWN = {"licenseKey": "AAAA-BBBB-CCCC-DDDD-EEEE"}
-EMAIL = "operator@acme.example"
-PASSWORD = "correct horse battery staple"
 
 Server = Callable[..., AbstractAsyncContextManager[FastAPI]]
 
@@ -37,21 +34,15 @@ def limited_server(database_url: str, data_dir: Path, clock: Clock) -> Server:
     return start
 
 
-async def make_operator(app: FastAPI) -> str:
-    """The id of an operator."""
-    runtime: Runtime = app.state.runtime
-    async with runtime.database.transaction() as tx:
-        user = await users.create_first_operator(tx, EMAIL, await runtime.passwords.hash(PASSWORD), now=runtime.now())
-    assert user is not None
-    return str(user.id)
-
-
 async def validate(client: httpx.AsyncClient, license_key: str = UNKNOWN["licenseKey"]) -> httpx.Response:
     return await client.post(VALIDATE, json={"licenseKey": license_key})
 
 
-async def sign_in(client: httpx.AsyncClient, password: str = "wrong password", email: str = EMAIL) -> httpx.Response:
-    return await client.post("/api/auth/login", json={"email": email, "password": password})
+async def try_password(
+    client: httpx.AsyncClient, password: str = "wrong password", email: str = EMAIL
+) -> httpx.Response:
+    """The answer to a login, with a wrong password unless another is given."""
+    return await sign_in(client, email, password)
 
 
 async def statuses(*answers: Any) -> list[int]:

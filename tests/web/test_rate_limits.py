@@ -19,19 +19,9 @@ from app.web import rate_limits
 from tests.conftest import make_api_key, make_client
 from tests.factories.http import issue_license
 from tests.valkey import LiveValkey
-from tests.web.limits import (
-    EMAIL,
-    PASSWORD,
-    UNKNOWN,
-    VALIDATE,
-    Server,
-    limited,
-    make_operator,
-    sign_in,
-    statuses,
-    validate,
-)
+from tests.web.limits import UNKNOWN, VALIDATE, Server, limited, statuses, try_password, validate
 from tests.web.logs import LogLines
+from tests.web.people import EMAIL, PASSWORD, make_operator
 from tests.web.problem import read_problem
 
 
@@ -143,8 +133,8 @@ async def test_in_shadow_mode_refusals_are_told_and_nobody_is_refused(server: Se
         await make_operator(app)
         async with make_client(app) as client:
             answers = [await validate(client) for _ in range(3)]
-            found = await statuses(*(sign_in(client) for _ in range(3)), *(client.get("/none") for _ in range(2)))
-            token = (await sign_in(client, PASSWORD)).json()["token"]
+            found = await statuses(*(try_password(client) for _ in range(3)), *(client.get("/none") for _ in range(2)))
+            token = (await try_password(client, PASSWORD)).json()["token"]
             bearer = {"Authorization": f"Bearer {token}"}
             found += await statuses(*(client.get("/api/licenses", headers=bearer) for _ in range(2)))
 
@@ -204,7 +194,7 @@ async def test_a_credential_that_was_good_once_is_charged_when_it_is_good_no_mor
     async with server(anonymous="2/hour", api="9/hour") as app:
         await make_operator(app)
         async with make_client(app) as client:
-            token = (await sign_in(client, PASSWORD)).json()["token"]
+            token = (await try_password(client, PASSWORD)).json()["token"]
             bearer = {"Authorization": f"Bearer {token}"}
             assert (await client.post("/api/auth/logout", headers=bearer)).status_code == 204
             found = [(await client.get("/api/licenses", headers=bearer)).status_code for _ in range(3)]
@@ -227,7 +217,7 @@ async def test_all_sessions_of_a_user_share_one_budget(server: Server) -> None:
     async with server(api="3/hour") as app:
         await make_operator(app)
         async with make_client(app) as client:
-            tokens = [(await sign_in(client, PASSWORD)).json()["token"] for _ in range(2)]
+            tokens = [(await try_password(client, PASSWORD)).json()["token"] for _ in range(2)]
             found = [
                 (await client.get("/api/licenses", headers={"Authorization": f"Bearer {token}"})).status_code
                 for token in tokens * 2
@@ -301,7 +291,7 @@ async def test_a_shared_store_gives_the_same_answers(server: Server, valkey: Liv
     async with server(validate="2/hour", login="2/hour", redis_url=valkey.url) as app, make_client(app) as client:
         await make_operator(app)
         answers = [await validate(client) for _ in range(3)]
-        found = [(await sign_in(client, password)).status_code for password in ("no", PASSWORD, "no", PASSWORD)]
+        found = [(await try_password(client, password)).status_code for password in ("no", PASSWORD, "no", PASSWORD)]
         keys = b" ".join(valkey.keys()).decode()
 
     assert answers[0].headers["ratelimit-policy"] == '"validate";q=2;w=3600'

@@ -10,12 +10,11 @@ import pytest
 from fastapi import FastAPI
 
 from app.domain.permissions import Permission
-from app.runtime import Runtime
-from app.services import users
 from app.telemetry.security_log import SecurityEvent
 from tests.conftest import Clock, make_api_key, make_client
 from tests.factories.http import create_organization, issue_license
 from tests.web.logs import LogLines
+from tests.web.people import EMAIL, NEW_PASSWORD, PASSWORD, make_operator, sign_in
 
 HOUSE = Path(__file__).resolve().parents[2]
 ELSEWHERE = {
@@ -26,7 +25,6 @@ ELSEWHERE = {
     "excess_rate_limit_exceeded": "tests/web/test_rate_limits.py",
 }
 """Events of the process and of limits, and the tests that look for them."""
-EMAIL, PASSWORD = "operator@acme.example", "correct horse battery staple"
 
 
 class World:
@@ -56,10 +54,7 @@ class World:
 
     async def sign_in(self, password: str = PASSWORD) -> str:
         """The token of an operator's session, if the password is right."""
-        runtime: Runtime = self.app.state.runtime
-        async with runtime.database.transaction() as tx:
-            await users.create_first_operator(tx, EMAIL, await runtime.passwords.hash(PASSWORD), now=runtime.now())
-        answer = await self.client.post("/api/auth/login", json={"email": EMAIL, "password": password})
+        answer = await sign_in(self.client, EMAIL, password)
         return str(answer.json().get("token"))
 
 
@@ -86,14 +81,14 @@ async def _show_license_key(world: World) -> None:
 
 async def _change_password(world: World, current: str = PASSWORD) -> None:
     headers = {"Authorization": f"Bearer {await world.sign_in()}"}
-    wish = {"currentPassword": current, "newPassword": "seven green hills at noon"}
+    wish = {"currentPassword": current, "newPassword": NEW_PASSWORD}
     await world.client.post("/api/auth/change-password", json=wish, headers=headers)
 
 
 async def _sign_in_from_elsewhere(world: World) -> None:
     await world.sign_in()
     async with make_client(world.app, ip="198.51.100.9") as elsewhere:
-        await elsewhere.post("/api/auth/login", json={"email": EMAIL, "password": PASSWORD})
+        await sign_in(elsewhere)
 
 
 async def _create_user(world: World) -> str:
@@ -139,6 +134,7 @@ CAUSES: dict[str, Callable[[World], Awaitable[object]]] = {
 
 @pytest.fixture
 async def world(app: FastAPI, api: httpx.AsyncClient, client: httpx.AsyncClient, clock: Clock) -> World:
+    await make_operator(app)
     return World(app, api, client, clock)
 
 

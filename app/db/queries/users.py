@@ -1,4 +1,4 @@
-"""Queries over users and their sessions."""
+"""Queries over users, who they are at identity providers, and where they sign in from."""
 
 from __future__ import annotations
 
@@ -6,20 +6,45 @@ from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, and_, delete, func, or_, select, update
+from sqlalchemy import delete, or_, select
 from sqlalchemy.dialects.postgresql import insert
 
 from app.db.locks import lock_name
 from app.db.models import Identity, LoginSession, User, UserAddress
 from app.db.session import Session
 from app.domain.errors import UserNotFound
-from app.domain.permissions import SESSION_IDLE_END, Role
+from app.domain.permissions import Role
 from app.domain.users import UserFilter
 
 
 async def find_user_by_email(tx: Session, email: str) -> User | None:
     """The user with this e-mail address, in any case of letters."""
     user: User | None = await tx.scalar(select(User).where(User.email == email.lower()))
+    return user
+
+
+async def add_user(
+    tx: Session,
+    organization_id: UUID | None,
+    email: str,
+    name: str,
+    role: Role,
+    *,
+    password_hash: str | None,
+    now: datetime,
+) -> User:
+    """A new user."""
+    user = User(
+        email=email.lower(),
+        name=name,
+        role=role,
+        organization_id=organization_id,
+        password_hash=password_hash,
+        created_at=now,
+        updated_at=now,
+    )
+    tx.add(user)
+    await tx.flush()
     return user
 
 
@@ -36,6 +61,23 @@ async def get_user(tx: Session, organization_id: UUID | None, user_id: UUID) -> 
     user: User | None = await tx.scalar(query)
     if user is None:
         raise UserNotFound
+    return user
+
+
+async def lock_user_of(tx: Session, organization_id: UUID | None, user_id: UUID) -> User:
+    """The user, locked until the transaction ends, or UserNotFound, also when it is a stranger's."""
+    await get_user(tx, organization_id, user_id)
+    user = await lock_user(tx, user_id)
+    if user is None or organization_id not in (None, user.organization_id):
+        raise UserNotFound
+    return user
+
+
+async def get_user_by_email(tx: Session, organization_id: UUID | None, email: str) -> User:
+    """The user with this e-mail address, or UserNotFound, also when it is a stranger's."""
+    user = await find_user_by_email(tx, email)
+    if user is None or organization_id not in (None, user.organization_id):
+        raise UserNotFound(f"There is no user with the e-mail address {email}.")
     return user
 
 
@@ -74,66 +116,6 @@ async def remember_address(tx: Session, user_id: UUID, neighbourhood: str, now: 
     await tx.execute(
         new.on_conflict_do_update(index_elements=[UserAddress.user_id, UserAddress.address], set_={"last_seen_at": now})
     )
-
-
-async def find_session(tx: Session, token_hash: bytes, now: datetime) -> tuple[LoginSession, User] | None:
-    """The living session of a token, with its user, unless the user is disabled."""
-    query = (
-        select(LoginSession, User)
-        .join(User, User.id == LoginSession.user_id)
-        .where(LoginSession.token_hash == token_hash, _goes_on(now))
-        .where(User.disabled_at.is_(None))
-    )
-    row = (await tx.execute(query)).one_or_none()
-    return None if row is None else (row[0], row[1])
-
-
-async def find_ended_session(tx: Session, token_hash: bytes) -> tuple[LoginSession, User] | None:
-    """The session of a token, with its user, whatever became of them."""
-    query = select(LoginSession, User).join(User, User.id == LoginSession.user_id)
-    row = (await tx.execute(query.where(LoginSession.token_hash == token_hash))).one_or_none()
-    return None if row is None else (row[0], row[1])
-
-
-async def lock_session_of(tx: Session, user_id: UUID, session_id: UUID) -> LoginSession | None:
-    """The user's session, locked until the transaction ends; None when it is a stranger's."""
-    query = select(LoginSession).where(LoginSession.id == session_id, LoginSession.user_id == user_id)
-    session: LoginSession | None = await tx.scalar(query.with_for_update())
-    return session
-
-
-async def list_sessions(
-    tx: Session, user_id: UUID, now: datetime, *, before: UUID | None, limit: int
-) -> Sequence[LoginSession]:
-    """The user's sessions that go on, newest first."""
-    query = select(LoginSession).where(LoginSession.user_id == user_id, _goes_on(now))
-    if before is not None:
-        query = query.where(LoginSession.id < before)
-    return (await tx.scalars(query.order_by(LoginSession.id.desc()).limit(limit))).all()
-
-
-async def revoke_session(tx: Session, session_id: UUID, now: datetime) -> None:
-    """End a session at once."""
-    await tx.execute(update(LoginSession).where(LoginSession.id == session_id).values(revoked_at=now))
-
-
-async def revoke_sessions_of(tx: Session, user_id: UUID, now: datetime) -> None:
-    """End all sessions of a user at once."""
-    living = update(LoginSession).where(LoginSession.user_id == user_id, LoginSession.revoked_at.is_(None))
-    await tx.execute(living.values(revoked_at=now))
-
-
-async def revoke_other_sessions(tx: Session, user_id: UUID, kept_id: UUID, now: datetime) -> None:
-    """End all sessions of a user but one at once."""
-    others = update(LoginSession).where(
-        LoginSession.user_id == user_id, LoginSession.id != kept_id, LoginSession.revoked_at.is_(None)
-    )
-    await tx.execute(others.values(revoked_at=now))
-
-
-async def prove_session(tx: Session, session_id: UUID, now: datetime) -> None:
-    """Remember that the person has just proven to be it."""
-    await tx.execute(update(LoginSession).where(LoginSession.id == session_id).values(proven_at=now))
 
 
 async def list_users(
@@ -176,12 +158,3 @@ async def has_operator(tx: Session) -> bool:
     """Whether any operator exists, enabled or not; concurrent askers wait for each other until they commit."""
     await lock_name(tx, "first operator")
     return await tx.scalar(select(User.id).where(User.role == Role.OPERATOR).limit(1)) is not None
-
-
-def _goes_on(now: datetime) -> ColumnElement[bool]:
-    last_used_at = func.coalesce(LoginSession.last_used_at, LoginSession.created_at)
-    return and_(
-        LoginSession.revoked_at.is_(None),
-        LoginSession.expires_at > now,
-        last_used_at > now - SESSION_IDLE_END,
-    )

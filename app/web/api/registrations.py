@@ -10,7 +10,7 @@ from app.settings import RateLimitPolicy
 from app.telemetry import security_log
 from app.telemetry.security_log import SecurityEvent
 from app.web import rate_limits
-from app.web.deps import Now, Postbox, Runtime, Transaction
+from app.web.deps import Postbox, Runtime
 from app.web.json_body import JsonRoute
 from app.web.schemas.authentication import UserOut
 from app.web.schemas.passwords import AcceptedOut
@@ -30,12 +30,13 @@ router = APIRouter(
 
 @router.post("/register", status_code=202)
 async def register(
-    request: Request, postbox: Postbox, caller: Stranger, tx: Transaction, now: Now, wish: Register
+    request: Request, runtime: Runtime, postbox: Postbox, caller: Stranger, wish: Register
 ) -> AcceptedOut:
     """Ask for an organization of one's own; it is made when the token of the mail comes back."""
     await rate_limits.charge(request, RateLimitPolicy.REGISTRATION)
     new = registrations.Register(wish.organization.model_dump(), wish.user.email, wish.user.name)
-    await registrations.register(tx, caller, new, postbox, now=now)
+    async with runtime.database.transaction() as tx:
+        await registrations.register(tx, caller, new, postbox, now=runtime.now())
     return AcceptedOut(message="A mail with the next step is on its way.")
 
 

@@ -6,23 +6,23 @@ import csv
 import io
 import json
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 import httpx
 import pytest
 from fastapi import FastAPI
 
-from app.db.models import LoginSession, User
 from app.domain.events import EventName
-from app.domain.permissions import COMMAND_LINE, SESSION_TOKEN_PREFIX, Role, hash_secret
+from app.domain.permissions import COMMAND_LINE, Role
 from app.ops import audit_chain
 from app.runtime import Runtime
 from app.services import events
 from app.services.audit_events import EXPORTED_AT_ONCE
-from tests.conftest import Clock, make_client
+from tests.conftest import Clock
 from tests.factories.http import create_organization, create_product
 from tests.web.logs import LogLines
 from tests.web.pages import read_all_pages
+from tests.web.people import make_user, session_of
 from tests.web.problem import read_problem
 
 TRAIL = "/admin/audit-events"
@@ -41,20 +41,7 @@ async def subjects(client: httpx.AsyncClient, **parameters: str) -> list[str]:
 
 async def admin_of(app: FastAPI, organization_id: str) -> httpx.AsyncClient:
     """A client that an admin of the organization has signed in to."""
-    runtime: Runtime = app.state.runtime
-    token = SESSION_TOKEN_PREFIX + uuid4().hex
-    async with runtime.database.transaction() as tx:
-        user = User(
-            email=f"{uuid4().hex}@acme.example", name="x", role=Role.ADMIN, organization_id=UUID(organization_id)
-        )
-        tx.add(user)
-        await tx.flush()
-        now = runtime.now()
-        session = LoginSession(
-            user_id=user.id, token_hash=hash_secret(token), created_at=now, expires_at=now.replace(year=2099)
-        )
-        tx.add(session)
-    return make_client(app, token)
+    return await session_of(app, await make_user(app, Role.ADMIN, organization_id))
 
 
 async def test_an_event_says_who_what_before_after_from_where_and_in_which_request(

@@ -9,27 +9,15 @@ import psycopg
 import pytest
 from fastapi import FastAPI
 
-from app.runtime import Runtime
-from app.services import users
 from tests.web.logs import LogLines
+from tests.web.people import EMAIL, make_operator, sign_in
 from tests.web.problem import read_problem
-
-EMAIL = "operator@acme.example"
-PASSWORD = "correct horse battery staple"
 
 
 @pytest.fixture
 async def operator(app: FastAPI) -> str:
     """The id of an operator."""
-    runtime: Runtime = app.state.runtime
-    async with runtime.database.transaction() as tx:
-        user = await users.create_first_operator(tx, EMAIL, await runtime.passwords.hash(PASSWORD), now=runtime.now())
-    assert user is not None
-    return str(user.id)
-
-
-async def _sign_in(client: httpx.AsyncClient, email: str = EMAIL, password: str = PASSWORD) -> httpx.Response:
-    return await client.post("/api/auth/login", json={"email": email, "password": password})
+    return await make_operator(app)
 
 
 async def _ask(client: httpx.AsyncClient, token: str) -> int:
@@ -37,7 +25,7 @@ async def _ask(client: httpx.AsyncClient, token: str) -> int:
 
 
 async def test_a_login_opens_a_session_that_may_do_everything(client: httpx.AsyncClient, operator: str) -> None:
-    response = await _sign_in(client, "Operator@ACME.example")
+    response = await sign_in(client, "Operator@ACME.example")
 
     answer = response.json()
     token = answer.pop("token")
@@ -54,11 +42,11 @@ async def test_a_login_opens_a_session_that_may_do_everything(client: httpx.Asyn
 async def test_a_wrong_password_an_unknown_and_a_disabled_account_get_the_same_answer(
     client: httpx.AsyncClient, operator: str, fresh_database: str
 ) -> None:
-    wrong = await _sign_in(client, password="wrong password")
-    unknown = await _sign_in(client, email="nobody@acme.example")
+    wrong = await sign_in(client, password="wrong password")
+    unknown = await sign_in(client, email="nobody@acme.example")
     with psycopg.connect(fresh_database, autocommit=True) as connection:
         connection.execute("UPDATE users SET disabled_at = now()")
-    disabled = await _sign_in(client)
+    disabled = await sign_in(client)
 
     documents = [read_problem(response, 401, "INVALID_CREDENTIALS") for response in (wrong, unknown, disabled)]
     assert {document["detail"] for document in documents} == {"The e-mail address or the password is wrong."}
@@ -66,7 +54,7 @@ async def test_a_wrong_password_an_unknown_and_a_disabled_account_get_the_same_a
 
 
 async def test_a_failed_login_is_told_in_the_log(client: httpx.AsyncClient, operator: str, log_lines: LogLines) -> None:
-    await _sign_in(client, password="wrong-password-1")
+    await sign_in(client, password="wrong-password-1")
 
     [line] = [line for line in log_lines.read() if line["event"] == "authn_login_fail"]
     assert line["message"] == "Failed login attempt"
@@ -75,8 +63,8 @@ async def test_a_failed_login_is_told_in_the_log(client: httpx.AsyncClient, oper
 
 
 async def test_a_logout_ends_this_session_at_once_and_no_other(client: httpx.AsyncClient, operator: str) -> None:
-    token = (await _sign_in(client)).json()["token"]
-    other = (await _sign_in(client)).json()["token"]
+    token = (await sign_in(client)).json()["token"]
+    other = (await sign_in(client)).json()["token"]
 
     response = await client.post("/api/auth/logout", headers={"Authorization": f"Bearer {token}"})
 
@@ -91,7 +79,7 @@ async def test_a_logout_with_an_api_key_changes_nothing(api: httpx.AsyncClient) 
 
 
 async def test_a_session_of_a_disabled_user_ends(client: httpx.AsyncClient, operator: str, fresh_database: str) -> None:
-    token = (await _sign_in(client)).json()["token"]
+    token = (await sign_in(client)).json()["token"]
 
     with psycopg.connect(fresh_database, autocommit=True) as connection:
         connection.execute("UPDATE users SET disabled_at = now()")
@@ -102,7 +90,7 @@ async def test_a_session_of_a_disabled_user_ends(client: httpx.AsyncClient, oper
 async def test_tokens_and_passwords_are_stored_only_as_hashes(
     client: httpx.AsyncClient, operator: str, fresh_database: str
 ) -> None:
-    token = (await _sign_in(client)).json()["token"]
+    token = (await sign_in(client)).json()["token"]
 
     with psycopg.connect(fresh_database) as connection:
         stored = connection.execute("SELECT token_hash, password_hash FROM sessions, users").fetchone()
@@ -116,7 +104,7 @@ async def test_tokens_and_passwords_are_stored_only_as_hashes(
 async def test_signing_in_and_out_is_in_the_audit_trail(
     client: httpx.AsyncClient, operator: str, fresh_database: str
 ) -> None:
-    token = (await _sign_in(client)).json()["token"]
+    token = (await sign_in(client)).json()["token"]
     await client.post("/api/auth/logout", headers={"Authorization": f"Bearer {token}"})
 
     with psycopg.connect(fresh_database) as connection:
@@ -148,4 +136,4 @@ async def test_a_login_that_is_none_is_422_and_names_the_member(
 
 
 async def test_a_password_with_nul_is_only_a_wrong_one(client: httpx.AsyncClient, operator: str) -> None:
-    read_problem(await _sign_in(client, password="nul\0inside"), 401, "INVALID_CREDENTIALS")
+    read_problem(await sign_in(client, password="nul\0inside"), 401, "INVALID_CREDENTIALS")

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
+from collections.abc import AsyncIterator
 
 import bcrypt
 import httpx
@@ -16,21 +15,9 @@ from fastapi import FastAPI
 from app.domain.permissions import Role
 from tests.conftest import Clock, make_client
 from tests.mail_server import MailServer
-from tests.web.accounts import NEW_PASSWORD, PASSWORD, deliver, mailing_app, make_user, session_of, sign_in
 from tests.web.logs import LogLines
+from tests.web.people import NEW_PASSWORD, PASSWORD, deliver, make_user, session_of, sign_in
 from tests.web.problem import read_problem
-
-
-@pytest.fixture
-def mail_server() -> Iterator[MailServer]:
-    with MailServer() as server:
-        yield server
-
-
-@pytest.fixture
-async def mailing(fresh_database: str, tmp_path: Path, clock: Clock, mail_server: MailServer) -> AsyncIterator[FastAPI]:
-    async with mailing_app(fresh_database, tmp_path, clock, mail_server) as application:
-        yield application
 
 
 @pytest.fixture
@@ -65,8 +52,8 @@ async def test_a_lost_password_is_chosen_anew_by_mail_and_all_sessions_end(
     assert (asked.status_code, chosen.status_code) == (202, 204)
     assert f"https://licenses.example/account/reset-password#token={token}" in mail_server.texts_to(user.email)[0]
     assert (await session.get("/api/users")).status_code == 401
-    assert await sign_in(stranger, user.email, PASSWORD) == 401
-    assert await sign_in(stranger, user.email, NEW_PASSWORD) == 200
+    assert (await sign_in(stranger, user.email, PASSWORD)).status_code == 401
+    assert (await sign_in(stranger, user.email, NEW_PASSWORD)).status_code == 200
     [line] = [line for line in log_lines.read() if line["event"] == "authn_password_change"]
     assert line["user_id"] == str(user.id)
     assert token not in log_lines.text()
@@ -184,7 +171,7 @@ async def test_who_signs_in_through_a_provider_alone_gets_no_password_by_mail(
     await deliver(mailing)
 
     assert [message["To"] for message in mail_server.messages] == [waiting.email]
-    assert await sign_in(stranger, waiting.email, PASSWORD) == 401
+    assert (await sign_in(stranger, waiting.email, PASSWORD)).status_code == 401
 
 
 async def test_a_changed_password_ends_the_other_sessions_and_counts_as_proof(
@@ -199,8 +186,8 @@ async def test_a_changed_password_ends_the_other_sessions_and_counts_as_proof(
 
     assert (await elsewhere.get("/api/users")).status_code == 401
     assert (await session.delete(f"/api/users/{other.id}")).status_code == 204
-    assert await sign_in(client, user.email, PASSWORD) == 401
-    assert await sign_in(client, user.email, NEW_PASSWORD) == 200
+    assert (await sign_in(client, user.email, PASSWORD)).status_code == 401
+    assert (await sign_in(client, user.email, NEW_PASSWORD)).status_code == 200
     assert "authn_password_change" in [line["event"] for line in log_lines.read()]
 
 
@@ -212,7 +199,7 @@ async def test_a_wrong_present_password_changes_nothing_and_is_told(
 
     read_problem(await change(session, current="wrong"), 403, "WRONG_PASSWORD")
 
-    assert await sign_in(client, user.email, PASSWORD) == 200
+    assert (await sign_in(client, user.email, PASSWORD)).status_code == 200
     [line] = [line for line in log_lines.read() if line["event"] == "authn_password_change_fail"]
     assert (line["level"], line["user_id"], line["ip"]) == ("WARN", str(user.id), "192.0.2.7")
 
@@ -236,9 +223,9 @@ async def test_an_imported_bcrypt_hash_is_taken_and_renewed_at_the_first_sign_in
     imported = bcrypt.hashpw(long.encode()[:72], bcrypt.gensalt(4)).replace(b"2b", prefix, 1).decode()
     user = await make_user(app, Role.OPERATOR, password_hash=imported)
 
-    statuses = [await sign_in(client, user.email, password) for password in ("wrong password", long, long)]
+    answers = [await sign_in(client, user.email, password) for password in ("wrong password", long, long)]
 
-    assert statuses == [401, 200, 200]
+    assert [answer.status_code for answer in answers] == [401, 200, 200]
     with psycopg.connect(fresh_database) as connection:
         stored = connection.execute("SELECT password_hash FROM users").fetchone()
     assert stored is not None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -16,17 +16,11 @@ from app.domain.permissions import Permission, Role
 from tests.conftest import Clock, make_api_key, make_client
 from tests.factories.http import create_organization
 from tests.mail_server import MailServer
-from tests.web.accounts import PASSWORD, deliver, mailing_app, make_user, sign_in
+from tests.web.people import PASSWORD, deliver, mailing_app, make_user, sign_in
 from tests.web.problem import read_problem
 
 EMAIL = "anna@new.example"
 ORGANIZATION = {"name": "New Corp", "domain": "New.example", "email": "it@new.example"}
-
-
-@pytest.fixture
-def mail_server() -> Iterator[MailServer]:
-    with MailServer() as server:
-        yield server
 
 
 @pytest.fixture
@@ -76,7 +70,12 @@ async def test_a_registration_makes_nothing_until_it_is_confirmed(
         organization = connection.execute("SELECT id::text, name, domain, email, country FROM organizations").fetchone()
         assert organization == (confirmed.json()["organizationId"], "New Corp", "new.example", "it@new.example", "DE")
         assert connection.execute("SELECT count(*) FROM licenses").fetchone() == (0,)
-    assert await sign_in(stranger, EMAIL, PASSWORD) == 200
+        query = "SELECT event, data->'after' FROM audit_events WHERE event LIKE '%.created' ORDER BY id"
+        assert connection.execute(query).fetchall() == [
+            ("organization.created", {**ORGANIZATION, "domain": "new.example", "country": "DE"}),
+            ("user.created", {"email": EMAIL, "role": "ADMIN"}),
+        ]
+    assert (await sign_in(stranger, EMAIL, PASSWORD)).status_code == 200
     read_problem(await confirm(stranger, mail_server.token_to(EMAIL)), 422, "INVALID_TOKEN")
 
 

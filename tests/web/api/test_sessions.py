@@ -86,7 +86,7 @@ async def test_all_other_sessions_are_ended_at_once(client: httpx.AsyncClient, o
 
 
 async def test_nobody_ends_a_strangers_session(client: httpx.AsyncClient, app: FastAPI, operator: str) -> None:
-    await make_user(app, "other@acme.example", Role.OPERATOR)
+    await make_user(app, Role.OPERATOR, email="other@acme.example")
     own, stranger = await session(client), await session(client, "other@acme.example")
     [item] = (await client.get("/api/auth/sessions", headers=stranger)).json()["items"]
 
@@ -125,17 +125,18 @@ async def test_administrators_look_after_the_sessions_of_their_own_people_only(
     client: httpx.AsyncClient, app: FastAPI, api: httpx.AsyncClient
 ) -> None:
     own, foreign = await create_organization(api), await create_organization(api)
-    await make_user(app, "admin@own.example", Role.ADMIN, own["id"])
-    member = await make_user(app, "member@own.example", Role.MEMBER, own["id"])
-    stranger = await make_user(app, "member@foreign.example", Role.MEMBER, foreign["id"])
+    await make_user(app, Role.ADMIN, own["id"], email="admin@own.example")
+    member = await make_user(app, Role.MEMBER, own["id"], email="member@own.example")
+    stranger = await make_user(app, Role.MEMBER, foreign["id"], email="member@foreign.example")
     admin = await session(client, "admin@own.example")
     theirs = await session(client, "member@own.example")
     strangers = await session(client, "member@foreign.example")
 
-    listed = await client.get(f"/api/users/{member}/sessions", headers=admin)
-    ended = await client.delete(f"/api/users/{member}/sessions", headers=admin)
+    listed = await client.get(f"/api/users/{member.id}/sessions", headers=admin)
+    ended = await client.delete(f"/api/users/{member.id}/sessions", headers=admin)
     hidden = [
-        await client.request(method, f"/api/users/{stranger}/sessions", headers=admin) for method in ("GET", "DELETE")
+        await client.request(method, f"/api/users/{stranger.id}/sessions", headers=admin)
+        for method in ("GET", "DELETE")
     ]
 
     assert [item["ip"] for item in listed.json()["items"]] == ["192.0.2.7"]
@@ -144,7 +145,7 @@ async def test_administrators_look_after_the_sessions_of_their_own_people_only(
     for response in hidden:
         read_problem(response, 404, "USER_NOT_FOUND")
     assert (await client.get("/api/auth/me", headers=strangers)).status_code == 200
-    assert len((await api.get(f"/api/users/{stranger}/sessions")).json()["items"]) == 1
+    assert len((await api.get(f"/api/users/{stranger.id}/sessions")).json()["items"]) == 1
 
 
 async def test_an_api_key_has_no_sessions(api: httpx.AsyncClient) -> None:

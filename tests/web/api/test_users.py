@@ -13,9 +13,9 @@ from fastapi import FastAPI
 from app.domain.permissions import Role
 from tests.conftest import Clock
 from tests.factories.http import create_organization
-from tests.web.accounts import PASSWORD, make_user, session_of, sign_in
 from tests.web.logs import LogLines
 from tests.web.pages import read_all_pages
+from tests.web.people import PASSWORD, make_user, session_of, sign_in
 from tests.web.problem import read_problem
 
 
@@ -43,10 +43,10 @@ async def test_without_a_mail_server_the_owner_of_a_new_account_is_handed_a_toke
         "isMailed": False,
     }
     assert (await api.get(response.headers["location"])).json()["name"] == "Anna"
-    assert await sign_in(client, "anna@acme.example", PASSWORD) == 401
+    assert (await sign_in(client, "anna@acme.example", PASSWORD)).status_code == 401
     chosen = await client.post("/api/auth/reset-password", json={"token": token, "password": PASSWORD})
     assert chosen.status_code == 204
-    assert await sign_in(client, "anna@acme.example", PASSWORD) == 200
+    assert (await sign_in(client, "anna@acme.example", PASSWORD)).status_code == 200
 
 
 @pytest.mark.parametrize(
@@ -125,11 +125,11 @@ async def test_disabling_ends_all_sessions_at_once_and_enabling_brings_none_back
 
     assert disabled.json()["disabledAt"] == "2026-03-01T12:00:00.000Z"
     assert (await session.get("/api/users")).status_code == 401
-    assert await sign_in(client, user.email, PASSWORD) == 401
+    assert (await sign_in(client, user.email, PASSWORD)).status_code == 401
     enabled = await api.patch(f"/api/users/{user.id}", json={"isDisabled": False})
     assert enabled.json()["disabledAt"] is None
     assert (await session.get("/api/users")).status_code == 401
-    assert await sign_in(client, user.email, PASSWORD) == 200
+    assert (await sign_in(client, user.email, PASSWORD)).status_code == 200
     events = [line["event"] for line in log_lines.read()]
     assert events.count("user_updated") == 2
 
