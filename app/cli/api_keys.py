@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Annotated
 from uuid import UUID
 
 import typer
 
-from app.cli.arguments import parse_text
+from app.cli.arguments import parse_moment, parse_text
 from app.cli.context import AsJson, Cursor, run
 from app.cli.output import show, show_list
 from app.db.models import ApiKey
@@ -24,12 +24,17 @@ app = typer.Typer(no_args_is_help=True, help="API keys: credentials for programs
 @app.command("create")
 def create(
     name: Annotated[str, typer.Option(parser=parse_text, metavar="TEXT", help="What it is for.")],
-    scope: Annotated[list[Permission], typer.Option(help="What it may do; may be repeated.")],
+    scope: Annotated[
+        list[Permission], typer.Option(metavar="SCOPE", help=f"{', '.join(Permission)}; may be repeated.")
+    ],
     organization_id: Annotated[UUID | None, typer.Option(help="Of one organization instead of all.")] = None,
+    expires_at: Annotated[
+        datetime | None, typer.Option(parser=parse_moment, metavar="MOMENT", help="When it ends; never when left out.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Create an API key and print its secret, once."""
-    wish = api_keys.CreateApiKey(name, frozenset(scope), organization_id)
+    wish = api_keys.CreateApiKey(name, frozenset(scope), organization_id, expires_at)
 
     async def work(tx: Session, runtime: Runtime) -> tuple[ApiKey, str]:
         return await api_keys.create(tx, COMMAND_LINE, wish, now=runtime.now())

@@ -6,7 +6,7 @@ import sys
 from datetime import datetime
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Annotated, TextIO
+from typing import Annotated, Any, TextIO
 from uuid import UUID
 
 import typer
@@ -30,7 +30,7 @@ app = typer.Typer(no_args_is_help=True, help="The audit trail: what was changed,
 _parse_address = parser(lambda text: str(ip_address(text)))
 _parse_head = parser(parse_head)
 
-Event = Annotated[EventName | None, typer.Option(help="Only events of this name.")]
+Event = Annotated[EventName | None, typer.Option(metavar="NAME", help="Only events of this name: license.revoked.")]
 ActorId = Annotated[UUID | None, typer.Option(help="Only what this user or API key did.")]
 SubjectId = Annotated[str | None, typer.Option(parser=parse_text, metavar="ID", help="Only what was done to this.")]
 OrganizationId = Annotated[UUID | None, typer.Option(help="Only of this organization.")]
@@ -62,11 +62,8 @@ def list_all(
         return await audit_events.list_page(tx, COMMAND_LINE, wanted, PageRequest(MAX_LIMIT, cursor))
 
     found = run(work)
-    cards = [{**as_document(one), "by": one.actor.name or one.actor.kind} for one in found.items]
-    shown = ("occurredAt", "event", "by", "ip", "subjectId")
-    if as_json:
-        cards = [as_document(one) for one in found.items]
-    show_list(cards, found.next_cursor, shown, as_json=as_json)
+    cards = [as_document(one) for one in found.items] if as_json else [_row(one) for one in found.items]
+    show_list(cards, found.next_cursor, ("occurredAt", "event", "by", "ip", "subjectId"), as_json=as_json)
 
 
 @app.command("export")
@@ -125,6 +122,11 @@ def verify(
             say(f"There are {found.finding_count - len(findings)} more findings.")
     if not found.is_intact:
         raise typer.Exit(FAILED)
+
+
+def _row(event: RecordedEvent) -> dict[str, Any]:
+    by = event.actor.name or event.actor.kind
+    return {**as_document(event), "occurredAt": event.occurred_at, "by": by}
 
 
 async def _export(runtime: Runtime, wanted: AuditFilter, form: ExportFormat, file: TextIO) -> int:

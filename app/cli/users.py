@@ -10,7 +10,7 @@ import typer
 
 from app.cli.arguments import parse_email, parse_text
 from app.cli.context import AsJson, Cursor, run
-from app.cli.output import show, show_list
+from app.cli.output import say, show, show_list
 from app.db.models import Invitation, User
 from app.db.session import Session
 from app.domain.pages import MAX_LIMIT, Page, PageRequest
@@ -50,6 +50,7 @@ def create(
 
     user, token = run(work)
     show({**_card(user), "token": token}, as_json=as_json)
+    _say_where(token, "reset-password", as_json=as_json)
 
 
 @app.command("invite")
@@ -62,6 +63,7 @@ def invite(email: EmailOption, role: RoleOption, organization_id: Place = None, 
 
     invitation, token = run(work)
     show({**_invitation_card(invitation), "token": token}, as_json=as_json)
+    _say_where(token, "accept-invitation", as_json=as_json)
 
 
 @app.command("list")
@@ -155,6 +157,11 @@ def _read_password_hash(path: Path) -> str:
     if not is_importable(password_hash):
         raise typer.BadParameter(f"{path} must hold an argon2 hash, or a bcrypt hash of a cost up to 14")
     return password_hash
+
+
+def _say_where(token: str | None, page: str, *, as_json: bool) -> None:
+    if token is not None and not as_json:
+        say(f"No mail is sent: hand the token over, to be typed in at the server's page /account/{page}.")
 
 
 def _card(user: User) -> dict[str, object]:

@@ -93,7 +93,7 @@ class StepUpFailed(Denied):
 
 
 class SecondFactorSetupRequired(Denied):
-    """Operators need a second factor here: set one up at /api/auth/second-factor, then go on."""
+    """Operators need a second factor here: POST /api/auth/second-factor, send a code of it to /confirm, then go on."""
 
     code = "SECOND_FACTOR_SETUP_REQUIRED"
 
@@ -188,6 +188,10 @@ class RateLimited(TooMany):
     """This is more than the rate limit allows; wait as long as Retry-After says."""
 
     code = "RATE_LIMITED"
+
+    def __init__(self, *, retry_after_seconds: int) -> None:
+        sentence = f"This is more than the rate limit allows; try again in {retry_after_seconds} s."
+        super().__init__(sentence, retry_after_seconds=retry_after_seconds)
 
 
 class RateLimitStoreUnavailable(Unavailable):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import psycopg
@@ -19,7 +20,9 @@ def test_the_trail_is_listed_exported_and_verified_without_a_server(cli: Command
         {"kind": "command_line", "id": None, "name": None},
         False,
     )
-    assert "command_line" in cli.text("audit", "list")
+    shown = cli.text("audit", "list")
+    assert "command_line" in shown
+    assert re.search(r"\d{4}-\d\d-\d\d \d\d:\d\dZ  product\.created", shown)
 
     verified = cli.json("audit", "verify")
     assert verified == {

@@ -45,6 +45,7 @@ def test_the_life_of_a_license_on_the_command_line(cli: CommandLine) -> None:
 def test_the_other_nouns_on_the_command_line(cli: CommandLine) -> None:
     created = cli.json("api-keys", "create", "--name", "ci", "--scope", "licenses:read")
     assert created["apiKey"].startswith("itsk_")
+    assert created["expiresAt"] is None
     rotated = cli.json("api-keys", "rotate", created["id"], "--overlap-hours", "1")
     assert rotated["apiKey"] != created["apiKey"]
     assert cli.refusal("api-keys", "rotate", created["id"]).endswith("(API_KEY_STATE_CONFLICT)")
@@ -52,6 +53,10 @@ def test_the_other_nouns_on_the_command_line(cli: CommandLine) -> None:
     successor, listed = cli.json("api-keys", "list")["items"]
     assert (successor["id"], listed["replacedById"]) == (rotated["id"], rotated["id"])
     assert (listed["name"], listed["revokedAt"] is None, "apiKey" in listed) == ("ci", False, False)
+
+    reports = ("api-keys", "create", "--name", "reports", "--scope", "licenses:read", "--expires-at")
+    assert cli.json(*reports, "2099-12-31")["expiresAt"] == "2099-12-31T00:00:00.000Z"
+    assert cli.refusal(*reports, "2020-12-31").endswith("(INVALID)")
 
     plans = cli.json("plans", "list")
     assert [plan["tier"] for plan in plans["items"]] == [

@@ -38,6 +38,13 @@ def test_the_life_of_a_user_on_the_command_line(cli: CommandLine, tmp_path: Path
     assert cli.refusal("users", "disable", "bert@acme.example").endswith("(USER_NOT_FOUND)")
 
 
+def test_a_token_that_is_printed_is_told_where_to_type_in(cli: CommandLine) -> None:
+    wish = ("--email", "second@acme.example", "--role", "OPERATOR")
+
+    assert "/account/accept-invitation" in cli.server.command("users", "invite", *wish).stderr
+    assert "/account/reset-password" in cli.server.command("users", "create", "--name", "Second", *wish).stderr
+
+
 def test_the_last_operator_stays(cli: CommandLine) -> None:
     assert cli.server.command("migrate").returncode == 0
 

@@ -16,6 +16,7 @@ from prometheus_client.metrics import MetricWrapperBase
 import app
 from app.cli.main import app as command_line
 from app.domain.errors import DomainError
+from app.domain.events import EventName
 from app.domain.licenses import REASONS, ValidationCode
 from app.domain.permissions import Permission
 from app.telemetry import metrics
@@ -73,6 +74,7 @@ NAMES = {
     "reasons": {reason for reason in REASONS.values() if reason},
     "metrics": metric_names(),
     "commands": command_names(),
+    "audit events": {event.value for event in EventName},
     "permissions": {permission.value for permission in Permission},
     "security events": {event.value for event in SecurityEvent},
 }

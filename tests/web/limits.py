@@ -51,5 +51,6 @@ async def statuses(*answers: Any) -> list[int]:
 
 def limited(response: httpx.Response) -> None:
     """It is the refusal that everybody gets."""
-    read_problem(response, 429, "RATE_LIMITED")
+    problem = read_problem(response, 429, "RATE_LIMITED")
     assert 1 <= int(response.headers["retry-after"]) <= 86_400
+    assert problem["detail"].endswith(f"try again in {response.headers['retry-after']} s.")

@@ -66,6 +66,10 @@ async def test_every_operation_has_an_id_of_its_own(document: dict[str, Any]) ->
     assert len(ids) == len(set(ids))
 
 
+async def test_no_schema_is_named_after_our_modules(document: dict[str, Any]) -> None:
+    assert [name for name in document["components"]["schemas"] if "__" in name] == []
+
+
 async def test_every_route_declares_its_failures_as_problems(document: dict[str, Any]) -> None:
     for method, path, operation in _operations(document):
         responses = operation["responses"]

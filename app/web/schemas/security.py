@@ -24,7 +24,7 @@ class AddressOut(Out):
     last_seen_at: OutMoment
 
 
-class AccountOut(Out):
+class LeadingAccountOut(Out):
     """A user (`user:` and the id) with its e-mail address, or an API key (`api_key:` and the id) with its name."""
 
     account: str
@@ -48,7 +48,7 @@ class KindOut(Out):
     kind: str
     count: int
     addresses: list[AddressOut]
-    accounts: list[AccountOut]
+    accounts: list[LeadingAccountOut]
     licenses: list[LicenseCountOut]
 
 
@@ -109,7 +109,7 @@ def _kind(summary: KindSummary) -> KindOut:
         count=summary.count,
         addresses=_addresses(summary.addresses),
         accounts=[
-            AccountOut(account=one.name, name=one.title, count=one.count, last_seen_at=one.last_seen_at)
+            LeadingAccountOut(account=one.name, name=one.title, count=one.count, last_seen_at=one.last_seen_at)
             for one in summary.accounts
         ],
         licenses=[
