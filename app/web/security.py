@@ -45,7 +45,8 @@ SignInOrigin = Annotated[Origin, Depends(_sign_in_origin)]
 """Where a session comes from, with what its client calls itself: a person who looks at the list shall know it."""
 
 
-def _stranger(origin: RequestOrigin) -> Principal:
+async def _stranger(request: Request, runtime: Runtime, origin: RequestOrigin) -> Principal:
+    await rate_limits.charge_unknown(request.scope, runtime.limiter)
     return Principal(PrincipalKind.ANONYMOUS, None, None, frozenset(), ip=origin.ip, request_id=origin.request_id)
 
 
