@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -261,13 +262,18 @@ def _require_claims(
     is_shared = isinstance(audience, list) and len(audience) > 1
     if (is_shared or "azp" in claims) and claims.get("azp") != client_id:
         raise ProofRefused("the token is for another party")
-    if not 0 < len(claims["sub"]) <= MAX_CLAIM_LENGTH or "\0" in claims["sub"]:
+    if not 0 < len(claims["sub"]) <= MAX_CLAIM_LENGTH or not claims["sub"].isprintable():
         raise ProofRefused("the subject has no usable length")
+
+
+def _is_written_plainly(email: str) -> bool:
+    """Whether the address is the one it looks like: the Kelvin sign in lower case is a k, and another mailbox."""
+    return email.isprintable() and unicodedata.is_normalized("NFKC", email)
 
 
 def _identity(claims: Mapping[str, Any], provider: _Provider) -> ProvenIdentity:
     email = claims.get("email") if claims.get("email_verified") is True else None
-    is_usable = isinstance(email, str) and 0 < len(email) <= MAX_CLAIM_LENGTH and "\0" not in email
+    is_usable = isinstance(email, str) and 0 < len(email) <= MAX_CLAIM_LENGTH and _is_written_plainly(email)
     methods = claims.get("amr")
     named = {method for method in methods if isinstance(method, str)} if isinstance(methods, list) else set()
     return ProvenIdentity(

@@ -22,6 +22,9 @@ MAX_IN_LINE = 20
 _BCRYPT_HASH = re.compile(r"\$2[aby]\$(?P<cost>\d\d)\$[./A-Za-z0-9]{53}")
 _BCRYPT_BYTES = 72
 _MAX_BCRYPT_COST = 14
+_MAX_ARGON2_KIB = 262_144
+_MAX_ARGON2_KIB_IN_ALL = 1_048_576
+_MAX_ARGON2_LANES = 64
 
 Result = TypeVar("Result")
 
@@ -88,12 +91,16 @@ def _decoy(hasher: argon2.PasswordHasher) -> str:
 
 
 def is_importable(password_hash: str) -> bool:
-    """Whether passwords can be checked against this hash: argon2, or bcrypt that takes no longer than some seconds."""
+    """Whether passwords can be checked against this hash: argon2 or bcrypt, in some seconds and 256 MiB at most."""
     found = _BCRYPT_HASH.fullmatch(password_hash)
     if found is not None:
         return int(found["cost"]) <= _MAX_BCRYPT_COST
     try:
-        argon2.extract_parameters(password_hash)
+        costs = argon2.extract_parameters(password_hash)
     except argon2.exceptions.InvalidHashError:
         return False
-    return True
+    return (
+        costs.memory_cost <= _MAX_ARGON2_KIB
+        and costs.memory_cost * costs.time_cost <= _MAX_ARGON2_KIB_IN_ALL
+        and costs.parallelism <= _MAX_ARGON2_LANES
+    )

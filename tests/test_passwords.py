@@ -94,6 +94,14 @@ def test_only_hashes_that_can_be_checked_in_time_are_importable() -> None:
     assert not is_importable("5f4dcc3b5aa765d61d8327deb882cf99")
 
 
+@pytest.mark.parametrize("costs", ["m=262145,t=1,p=1", "m=65536,t=17,p=1", "m=65536,t=3,p=65", "m=8,t=4294967295,p=1"])
+def test_a_hash_that_would_hold_the_server_up_is_not_taken(costs: str) -> None:
+    theirs = argon2.PasswordHasher().hash("correct horse")
+
+    assert is_importable(theirs)
+    assert not is_importable(theirs.replace("m=65536,t=3,p=4", costs))
+
+
 async def test_at_most_two_passwords_are_looked_at_at_a_time() -> None:
     hasher = WatchedHasher()
     passwords = Passwords(hasher)

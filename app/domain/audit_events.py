@@ -95,11 +95,17 @@ class ExportFormat(StrEnum):
 
 
 def as_seen_by(event: RecordedEvent, organization_id: UUID | None) -> RecordedEvent:
-    """The event as a tenant sees it: of operators it learns what they did, not who they are nor where they were."""
+    """The event as a tenant sees it: of operators it learns what they did, not who they are nor where they were.
+
+    Of a deleted account nobody knows what it was: it keeps its id, so that no act of the tenant's own people can be
+    laid to the operators by deleting who did it.
+    """
     has_account = event.actor.kind in (PrincipalKind.USER, PrincipalKind.API_KEY)
     if organization_id is None or not has_account or event.actor_organization_id == organization_id:
         return event
-    return replace(event, actor=Actor(event.actor.kind, None, OPERATOR), ip=None, request_id=None)
+    is_gone = event.actor.name is None
+    shown = event.actor if is_gone else Actor(event.actor.kind, None, OPERATOR)
+    return replace(event, actor=shown, ip=None, request_id=None)
 
 
 def as_document(event: RecordedEvent) -> dict[str, Any]:

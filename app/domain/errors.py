@@ -189,8 +189,8 @@ class RateLimited(TooMany):
 
     code = "RATE_LIMITED"
 
-    def __init__(self, *, retry_after_seconds: int) -> None:
-        sentence = f"This is more than the rate limit allows; try again in {retry_after_seconds} s."
+    def __init__(self, message: str | None = None, *, retry_after_seconds: int) -> None:
+        sentence = message or f"This is more than the rate limit allows; try again in {retry_after_seconds} s."
         super().__init__(sentence, retry_after_seconds=retry_after_seconds)
 
 

@@ -14,6 +14,9 @@ FIRST_PASSWORD_LIFETIME = timedelta(hours=72)
 RESET_LIFETIME = timedelta(hours=1)
 REGISTRATION_LIFETIME = timedelta(hours=24)
 
+MAX_INVITATIONS_A_DAY = 200
+"""Of one organization by its own admins: whoever registers one gets no way to mail strangers without end."""
+MAX_INVITATIONS_OF_ONE_A_DAY = 5
 MAX_LIVING_RESETS = 3
 MAX_LIVING_REGISTRATIONS = 3
 """Of one address: whoever asks for mail to somebody else again and again is not served."""
@@ -40,6 +43,12 @@ def require_placeable(caller: Principal, role: Role, organization_id: UUID | Non
         raise Invalid("Operators belong to no organization; leave `organizationId` out.")
     if role is not Role.OPERATOR and organization_id is None:
         raise Invalid("Everybody but operators belongs to an organization; name it in `organizationId`.")
+
+
+def require_power_over(caller: Principal, role: Role) -> None:
+    """Raise Denied where a key of few scopes would shut an operator out, or take an operator's second factor."""
+    if role is Role.OPERATOR and ROLE_PERMISSIONS[role] - caller.permissions:
+        raise Denied("The accounts of operators are only for callers who have all permissions of an operator.")
 
 
 def require_other_account(caller: Principal, user_id: UUID) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -12,13 +12,20 @@ from app.db.postbox import Postbox
 from app.db.queries import invitations, organizations, users
 from app.db.session import Session
 from app.domain import mails
-from app.domain.errors import AlreadyExists, InvalidToken
+from app.domain.errors import AlreadyExists, InvalidToken, RateLimited
 from app.domain.events import EventName, describe_creation
 from app.domain.pages import Page, PageRequest, cut_page
 from app.domain.permissions import INVITATION_TOKEN_PREFIX, Principal, Role, hash_secret
-from app.domain.users import INVITATION_LIFETIME, require_placeable
+from app.domain.users import (
+    INVITATION_LIFETIME,
+    MAX_INVITATIONS_A_DAY,
+    MAX_INVITATIONS_OF_ONE_A_DAY,
+    require_placeable,
+)
 from app.services import events
 from app.tokens import make_token
+
+RETRY_SECONDS = 3600
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +42,8 @@ async def create(
 ) -> tuple[Invitation, str | None]:
     """A new invitation, which is mailed; its token where there is no postbox. An earlier one to the same place ends.
 
-    Raises Denied, Invalid, OrganizationNotFound, and AlreadyExists when the user is one that the caller may see.
+    Raises Denied, Invalid, OrganizationNotFound, RateLimited, and AlreadyExists when the user is one that the caller
+    may see.
     """
     organization_id = wish.organization_id or caller.organization_id
     require_placeable(caller, wish.role, organization_id)
@@ -43,6 +51,7 @@ async def create(
     known = await users.find_user_by_email(tx, wish.email)
     if known is not None and caller.organization_id in (None, known.organization_id):
         raise AlreadyExists("There is a user with this e-mail address already.")
+    await _require_few(tx, caller, wish.email, now)
     await invitations.revoke_invitations_to(tx, organization_id, wish.email, now)
 
     token = make_token(INVITATION_TOKEN_PREFIX)
@@ -129,6 +138,20 @@ async def accept(tx: Session, caller: Principal, token: str, name: str, password
     place = user.organization_id
     await events.record(tx, oneself, EventName.USER_CREATED, user.id, organization_id=place, now=now, data=data)
     return user
+
+
+async def _require_few(tx: Session, caller: Principal, email: str, now: datetime) -> None:
+    """Raise RateLimited when a tenant has invited this address, or anybody, too often within a day."""
+    if caller.organization_id is None:
+        return
+    since = now - timedelta(days=1)
+    to_one = await invitations.count_invitations(tx, caller.organization_id, email=email, since=since)
+    to_all = await invitations.count_invitations(tx, caller.organization_id, since=since)
+    if to_one >= MAX_INVITATIONS_OF_ONE_A_DAY or to_all >= MAX_INVITATIONS_A_DAY:
+        raise RateLimited(
+            f"A day has {MAX_INVITATIONS_OF_ONE_A_DAY} invitations of one address and {MAX_INVITATIONS_A_DAY} in all.",
+            retry_after_seconds=RETRY_SECONDS,
+        )
 
 
 async def _mail(

@@ -22,6 +22,7 @@ from app.domain.errors import (
 from app.domain.events import EventName
 from app.domain.permissions import Principal, Role, hash_secret
 from app.domain.second_factors import RECOVERY_CODES, bare_code, make_recovery_code, matching_step, setup_uri
+from app.domain.users import require_power_over
 from app.services import events
 from app.vault import Vault
 
@@ -112,8 +113,12 @@ async def remove_own(
 
 
 async def remove(tx: Session, caller: Principal, user_id: UUID, *, now: datetime) -> None:
-    """Take the second factor from a user who has lost it, and end all of the user's sessions."""
+    """Take the second factor from a user who has lost it, and end all of the user's sessions.
+
+    Raises UserNotFound and Denied.
+    """
     user = await users.lock_user_of(tx, caller.organization_id, user_id)
+    require_power_over(caller, Role(user.role))
 
     await _forget(tx, user, now=now)
     await sessions.revoke_sessions_of(tx, user.id, now)

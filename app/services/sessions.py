@@ -11,7 +11,8 @@ from app.db.session import Session
 from app.domain.errors import SessionNotFound
 from app.domain.events import EventName
 from app.domain.pages import Page, PageRequest, cut_page
-from app.domain.permissions import Principal
+from app.domain.permissions import Principal, Role
+from app.domain.users import require_power_over
 from app.services import events
 
 
@@ -47,8 +48,9 @@ async def revoke_others(tx: Session, caller: Principal, user_id: UUID, kept_id: 
 
 
 async def revoke_all(tx: Session, caller: Principal, user_id: UUID, *, now: datetime) -> None:
-    """End all sessions of a user at once; a stranger is UserNotFound."""
+    """End all sessions of a user at once; a stranger is UserNotFound; raises Denied."""
     user = await users.get_user(tx, caller.organization_id, user_id)
+    require_power_over(caller, Role(user.role))
 
     await sessions.revoke_sessions_of(tx, user.id, now)
 

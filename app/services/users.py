@@ -10,14 +10,20 @@ from uuid import UUID
 
 from app.db.models import PasswordReset, User
 from app.db.postbox import Postbox
-from app.db.queries import organizations, sessions, users
+from app.db.queries import organizations, password_resets, sessions, users
 from app.db.session import Session
 from app.domain import mails
 from app.domain.errors import AlreadyExists, Denied, LastOperator
 from app.domain.events import EventName, describe_changes, describe_creation
 from app.domain.pages import Page, PageRequest, cut_page
 from app.domain.permissions import COMMAND_LINE, PASSWORD_TOKEN_PREFIX, Principal, Role, hash_secret
-from app.domain.users import FIRST_PASSWORD_LIFETIME, UserFilter, require_other_account, require_placeable
+from app.domain.users import (
+    FIRST_PASSWORD_LIFETIME,
+    UserFilter,
+    require_other_account,
+    require_placeable,
+    require_power_over,
+)
 from app.services import events
 from app.tokens import make_token
 
@@ -92,6 +98,7 @@ async def change(tx: Session, caller: Principal, user_id: UUID, changes: Mapping
     Invalid, OwnAccount and LastOperator.
     """
     user = await users.lock_user_of(tx, caller.organization_id, user_id)
+    require_power_over(caller, Role(user.role))
     changed = _really_changed(user, changes, now)
     if not changed:
         return user
@@ -111,8 +118,12 @@ async def change(tx: Session, caller: Principal, user_id: UUID, changes: Mapping
 
 
 async def delete(tx: Session, caller: Principal, user_id: UUID, *, now: datetime) -> User:
-    """Delete a user with sessions and all else; the audit trail keeps the id. Raises OwnAccount and LastOperator."""
+    """Delete a user with sessions and all else; the audit trail keeps the id.
+
+    Raises UserNotFound, Denied, OwnAccount and LastOperator.
+    """
     user = await users.lock_user_of(tx, caller.organization_id, user_id)
+    require_power_over(caller, Role(user.role))
     require_other_account(caller, user.id)
     await _require_another_operator(tx, user)
 
@@ -128,12 +139,13 @@ async def find_by_email(tx: Session, caller: Principal, email: str) -> User:
 
 
 async def reset_password(tx: Session, email: str, password_hash: str, *, now: datetime) -> User:
-    """Give a user a new password and end all of the user's sessions; raises UserNotFound."""
+    """Give a user a new password and end all of the user's sessions and mailed tokens; raises UserNotFound."""
     found = await users.get_user_by_email(tx, None, email)
     user = await users.lock_user_of(tx, None, found.id)
 
     user.password_hash = password_hash
     user.updated_at = now
+    await password_resets.use_resets_of(tx, user.id, now)
     await sessions.revoke_sessions_of(tx, user.id, now)
 
     await _record(tx, COMMAND_LINE, EventName.USER_PASSWORD_RESET, user, now, {})
@@ -154,7 +166,8 @@ def _really_changed(user: User, changes: Mapping[str, Any], now: datetime) -> di
 async def _require_possible(tx: Session, caller: Principal, user: User, changed: Mapping[str, Any]) -> None:
     role = Role(changed.get("role", user.role))
     organization_id: UUID | None = changed.get("organization_id", user.organization_id)
-    if "role" in changed or "organization_id" in changed:
+    is_enabled = "disabled_at" in changed and changed["disabled_at"] is None
+    if is_enabled or "role" in changed or "organization_id" in changed:
         require_placeable(caller, role, organization_id)
     if organization_id is not None and organization_id != user.organization_id:
         await organizations.get_organization(tx, organization_id)

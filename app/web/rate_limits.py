@@ -106,6 +106,15 @@ async def charge_stranger(scope: Scope, limiter: Limiter, credential: str | None
     scope[_HELD] = await _charge(scope, limiter, (RateLimitPolicy.ANONYMOUS, _address(scope), 1))
 
 
+async def charge_unknown(scope: Scope, limiter: Limiter) -> None:
+    """Charge a request to its address where nobody will ask who calls, whatever credential it shows.
+
+    Raises RateLimited.
+    """
+    if _HELD not in scope:
+        scope[_HELD] = await _charge(scope, limiter, (RateLimitPolicy.ANONYMOUS, _address(scope), 1))
+
+
 async def charge_caller(scope: Scope, limiter: Limiter, caller: Principal, credential: str) -> None:
     """Charge a request to the API key or the user, on /admin to a budget of its own; raises RateLimited."""
     limiter.good_credentials.add(hash_secret(credential))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Annotated
 from uuid import UUID
 
@@ -45,7 +45,8 @@ SignInOrigin = Annotated[Origin, Depends(_sign_in_origin)]
 """Where a session comes from, with what its client calls itself: a person who looks at the list shall know it."""
 
 
-def _stranger(origin: RequestOrigin) -> Principal:
+async def _stranger(request: Request, runtime: Runtime, origin: RequestOrigin) -> Principal:
+    await rate_limits.charge_unknown(request.scope, runtime.limiter)
     return Principal(PrincipalKind.ANONYMOUS, None, None, frozenset(), ip=origin.ip, request_id=origin.request_id)
 
 
@@ -113,16 +114,26 @@ class RequireOfInstallation(Require):
         return await super().__call__(caller)
 
 
-async def _recently_proven(caller: Caller, now: Now) -> Principal:
-    """Whoever shows a session must have shown a password or second factor lately; a key's scope is its permission."""
+def require_recent_proof(caller: Principal, now: datetime) -> None:
+    """Whoever shows a session must have shown a password or second factor lately; a key's scope is its permission.
+
+    Raises StepUpRequired and SecondFactorMissing.
+    """
     caller.require_shown_factor()
     if caller.kind is PrincipalKind.USER and (caller.proven_at is None or now - caller.proven_at > STEP_UP_LIFETIME):
         raise StepUpRequired
+
+
+async def _recently_proven(caller: Caller, now: Now) -> Principal:
+    require_recent_proof(caller, now)
     return caller
 
 
 RecentlyProven = Annotated[Principal, Depends(_recently_proven)]
-"""For what cannot be undone or taken back: deletion, restore, showing a license key."""
+"""For what cannot be undone or taken back: deletion, revocation, restore, showing a license key.
+
+Also for new credentials and people: whoever stole a session could make a key or an operator, and be asked no more.
+"""
 
 
 async def _tell_administration(request: Request, caller: Caller) -> AsyncIterator[None]:

@@ -19,7 +19,7 @@ from app.domain.errors import AuditEventNotFound
 from app.domain.events import EventName
 from app.domain.pages import PageRequest
 from app.domain.permissions import COMMAND_LINE, Permission, Principal, PrincipalKind, Role
-from app.services import api_keys, audit_events, events, organizations, plans, products
+from app.services import api_keys, audit_events, events, organizations, plans, products, users
 from app.services.api_keys import CreateApiKey
 from app.services.plans import CreatePlan
 from tests.factories.store import NOW, make_organization, make_product
@@ -193,8 +193,10 @@ async def test_an_operator_sees_who_it_was_by_name(tx: Session, caller: Principa
     assert await audit_events.get(tx, caller, found.items[2].id) == found.items[2]
 
 
-async def test_a_tenant_sees_its_own_events_and_of_operators_only_what_they_did(tx: Session, caller: Principal) -> None:
+async def test_a_tenant_sees_its_own_events_and_of_operators_only_what_they_did(tx: Session) -> None:
     own, other = await make_organization(tx), await make_organization(tx)
+    operator = await make_user(tx, "op@example.com", None)
+    caller = Principal(PrincipalKind.USER, operator.id, None, frozenset(Permission), ip="192.0.2.7", request_id="r-1")
     admin = await make_user(tx, "admin@own.example", own.id)
     acting = Principal(PrincipalKind.USER, admin.id, own.id, frozenset(), ip="198.51.100.1", request_id="r-2")
     await organizations.change(tx, caller, own.id, {"name": "New"}, now=NOW)
@@ -212,6 +214,19 @@ async def test_a_tenant_sees_its_own_events_and_of_operators_only_what_they_did(
     assert strange.organization_id == other.id
     with pytest.raises(AuditEventNotFound):
         await audit_events.get(tx, tenant(own.id), strange.id)
+
+
+async def test_no_act_of_a_tenant_is_laid_to_the_operators_by_deleting_who_did_it(tx: Session) -> None:
+    own = await make_organization(tx)
+    gone, admin = await make_user(tx, "gone@own.example", own.id), await make_user(tx, "admin@own.example", own.id)
+    acting = Principal(PrincipalKind.USER, gone.id, own.id, frozenset(), ip="198.51.100.1", request_id="r-2")
+    await events.record(tx, acting, EventName.USER_DISABLED, admin.id, organization_id=own.id, now=NOW)
+    await users.delete(tx, COMMAND_LINE, gone.id, now=NOW)
+
+    found = await audit_events.list_page(tx, tenant(own.id, admin.id), EVERYTHING, PAGE)
+
+    [shown] = [one for one in found.items if one.event == EventName.USER_DISABLED]
+    assert (shown.actor, shown.ip, shown.request_id) == (Actor("user", gone.id, None), None, None)
 
 
 async def test_an_export_holds_what_was_recorded_before_it_and_is_itself_recorded(

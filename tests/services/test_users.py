@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
 from sqlalchemy import func, select
 
 from app.db.engine import Database
 from app.db.models import AuditEvent, User
-from app.domain.errors import LastOperator
+from app.domain.errors import InvalidToken, LastOperator
 from app.domain.permissions import COMMAND_LINE, Role
-from app.services import users
+from app.services import passwords, users
+from app.services.users import CreateUser
 from tests.factories.store import NOW
 
 
@@ -41,6 +43,18 @@ async def test_a_disabled_operator_does_not_open_the_way_to_a_new_first_one(data
     async with database.transaction() as tx:
         assert not await users.needs_first_operator(tx)
         assert await users.create_first_operator(tx, "other@acme.example", "hash", now=NOW) is None
+
+
+async def test_a_password_given_on_the_command_line_ends_every_token_that_was_mailed(database: Database) -> None:
+    async with database.transaction() as tx:
+        wish = CreateUser("op@acme.example", "Op", Role.OPERATOR)
+        _, token = await users.create(tx, COMMAND_LINE, wish, None, now=NOW)
+        assert token is not None
+
+        await users.reset_password(tx, "op@acme.example", "hash", now=NOW)
+
+        with pytest.raises(InvalidToken):
+            await passwords.find_reset(tx, token, now=NOW)
 
 
 async def test_of_two_operators_that_disable_each_other_at_once_one_stays(database: Database) -> None:

@@ -190,6 +190,18 @@ async def test_good_credentials_cost_their_address_nothing(server: Server) -> No
             assert (await stranger.get("/none")).status_code == 404
 
 
+async def test_a_good_credential_does_not_pay_where_nobody_asks_for_one(server: Server) -> None:
+    async with server(anonymous="2/minute") as app:
+        client = make_client(app, await make_api_key(app, frozenset()))
+        assert (await client.get("/api/auth/me")).status_code == 200
+        wish = {"token": "itsp_guessed", "password": "seven green hills at noon"}
+        answers = [await client.post("/api/auth/reset-password", json=wish) for _ in range(3)]
+
+        assert [answer.status_code for answer in answers] == [422, 422, 429]
+        limited(await client.get("/api/auth/oidc/login"))
+        assert (await client.get("/api/auth/me")).status_code == 200
+
+
 async def test_a_credential_that_was_good_once_is_charged_when_it_is_good_no_more(server: Server) -> None:
     async with server(anonymous="2/hour", api="9/hour") as app:
         await make_operator(app)

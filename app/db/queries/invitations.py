@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, select, update
+from sqlalchemy import ColumnElement, func, select, update
 
 from app.db.models import Invitation
 from app.db.session import Session
@@ -34,6 +34,14 @@ async def list_invitations(
     if before is not None:
         query = query.where(Invitation.id < before)
     return (await tx.scalars(query)).all()
+
+
+async def count_invitations(tx: Session, organization_id: UUID, *, email: str | None = None, since: datetime) -> int:
+    """How many invitations to an organization were made since then, all or those of one address."""
+    query = select(func.count()).where(Invitation.organization_id == organization_id, Invitation.created_at > since)
+    if email is not None:
+        query = query.where(Invitation.email == email.lower())
+    return await tx.scalar(query) or 0
 
 
 async def find_living_invitation(tx: Session, token_hash: bytes, now: datetime) -> Invitation | None:

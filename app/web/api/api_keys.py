@@ -17,16 +17,16 @@ from app.web.idempotency import Created, Once
 from app.web.json_body import JsonRoute
 from app.web.schemas.api_keys import ApiKeyOut, CreateApiKey, CreatedApiKeyOut, RotateApiKey
 from app.web.schemas.base import PageOut
-from app.web.security import CanReadApiKeys, CanWriteApiKeys
+from app.web.security import CanReadApiKeys, CanWriteApiKeys, RecentlyProven
 
 router = APIRouter(prefix="/api/api-keys", tags=["API keys"], route_class=JsonRoute)
 
 
 @router.post("", status_code=201, response_model=CreatedApiKeyOut)
 async def create_api_key(
-    caller: CanWriteApiKeys, tx: Transaction, now: Now, once: Once, wish: CreateApiKey
+    caller: CanWriteApiKeys, proven: RecentlyProven, tx: Transaction, now: Now, once: Once, wish: CreateApiKey
 ) -> Response:
-    """Create an API key; its secret is shown only here."""
+    """Create an API key; its secret is shown only here, and a person must have proven itself lately."""
 
     async def create() -> Created:
         new = api_keys.CreateApiKey(wish.name, wish.scopes, wish.organization_id, wish.expires_at)
@@ -51,7 +51,13 @@ async def show_api_key(caller: CanReadApiKeys, tx: Transaction, api_key_id: UUID
 
 @router.post("/{api_key_id}/rotate", status_code=201, response_model=CreatedApiKeyOut)
 async def rotate_api_key(
-    caller: CanWriteApiKeys, tx: Transaction, now: Now, once: Once, api_key_id: UUID, wish: RotateApiKey
+    caller: CanWriteApiKeys,
+    proven: RecentlyProven,
+    tx: Transaction,
+    now: Now,
+    once: Once,
+    api_key_id: UUID,
+    wish: RotateApiKey,
 ) -> Response:
     """Make a key that takes this one's place; this one goes on for `overlapHours`."""
 

@@ -16,14 +16,20 @@ from app.web.json_body import JsonRoute
 from app.web.schemas.authentication import UserOut
 from app.web.schemas.base import PageOut
 from app.web.schemas.invitations import AcceptInvitation, CreatedInvitationOut, CreateInvitation, InvitationOut
-from app.web.security import CanReadUsers, CanWriteUsers, Stranger
+from app.web.security import CanReadUsers, CanWriteUsers, RecentlyProven, Stranger
 
 router = APIRouter(tags=["invitations"], route_class=JsonRoute)
 
 
 @router.post("/api/invitations", status_code=201, response_model=CreatedInvitationOut)
 async def create_invitation(
-    runtime: Runtime, caller: CanWriteUsers, tx: Transaction, now: Now, once: Once, wish: CreateInvitation
+    runtime: Runtime,
+    caller: CanWriteUsers,
+    proven: RecentlyProven,
+    tx: Transaction,
+    now: Now,
+    once: Once,
+    wish: CreateInvitation,
 ) -> Response:
     """Invite somebody by mail for 72 hours; an earlier invitation of the address to the same place ends."""
 

@@ -107,8 +107,10 @@ async def reinstate_license(
 
 
 @router.post("/{license_id}/revoke", response_model=LicenseOut)
-async def revoke_license(caller: CanWriteLicenses, tx: Transaction, now: Now, once: Once, license_id: UUID) -> Response:
-    """Take a license back for good."""
+async def revoke_license(
+    caller: CanWriteLicenses, proven: RecentlyProven, tx: Transaction, now: Now, once: Once, license_id: UUID
+) -> Response:
+    """Take a license back for good; a person must have proven itself lately."""
 
     async def revoke() -> Done:
         return Done(LicenseOut.model_validate(await licenses.revoke(tx, caller, license_id, now=now)))

@@ -29,7 +29,7 @@ from app.vault import Vault, WrongKey
 from app.web.api.authentication import tell_signed_in
 from app.web.deps import Runtime
 from app.web.schemas.authentication import SignedInOut
-from app.web.security import SignInOrigin
+from app.web.security import SignInOrigin, Stranger
 
 PREFIX = "/api/auth/oidc"
 COOKIE = "license_server_sign_in"
@@ -42,7 +42,7 @@ logger = logging.getLogger(__name__)
 
 
 @router.get("/login", status_code=302, response_class=RedirectResponse)
-async def begin_sign_in(runtime: Runtime) -> Response:
+async def begin_sign_in(runtime: Runtime, stranger: Stranger) -> Response:
     """Send a browser to the identity provider; a cookie binds the way back to it."""
     provider = _provider(runtime)
     now = runtime.now()
@@ -69,6 +69,7 @@ async def finish_sign_in(
     request: Request,
     response: Response,
     runtime: Runtime,
+    stranger: Stranger,
     origin: SignInOrigin,
     state: Annotated[str, Query(max_length=MAX_STATE_LENGTH)] = "",
     code: Annotated[str, Query(max_length=MAX_CODE_LENGTH)] = "",

@@ -13,7 +13,7 @@ from app.telemetry.security_log import SecurityEvent
 from app.web.deps import Now, Runtime, Transaction
 from app.web.json_body import JsonRoute
 from app.web.schemas.second_factors import ConfirmSecondFactor, NewSecretOut, RecoveryCodesOut
-from app.web.security import CanWriteUsers, ProvenPerson, RecentlyProven, RecentlyProvenPerson
+from app.web.security import CanWriteUsers, RecentlyProven, RecentlyProvenPerson
 
 router = APIRouter(prefix="/api", tags=["second factor"], route_class=JsonRoute)
 
@@ -29,7 +29,7 @@ async def begin_second_factor(
 
 @router.post("/auth/second-factor/confirm")
 async def confirm_second_factor(
-    runtime: Runtime, person: ProvenPerson, now: Now, wish: ConfirmSecondFactor
+    runtime: Runtime, person: RecentlyProvenPerson, now: Now, wish: ConfirmSecondFactor
 ) -> RecoveryCodesOut:
     """Put the new secret in force; the recovery codes are shown only here, and all other sessions end."""
     try:

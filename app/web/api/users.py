@@ -17,14 +17,20 @@ from app.web.idempotency import Created, Once
 from app.web.json_body import JsonRoute
 from app.web.schemas.base import Email, PageOut
 from app.web.schemas.users import AccountOut, ChangeUser, CreatedUserOut, CreateUser
-from app.web.security import CanReadUsers, CanWriteUsers, RecentlyProven
+from app.web.security import CanReadUsers, CanWriteUsers, RecentlyProven, require_recent_proof
 
 router = APIRouter(prefix="/api/users", tags=["users"], route_class=JsonRoute)
 
 
 @router.post("", status_code=201, response_model=CreatedUserOut)
 async def create_user(
-    runtime: Runtime, caller: CanWriteUsers, tx: Transaction, now: Now, once: Once, wish: CreateUser
+    runtime: Runtime,
+    caller: CanWriteUsers,
+    proven: RecentlyProven,
+    tx: Transaction,
+    now: Now,
+    once: Once,
+    wish: CreateUser,
 ) -> Response:
     """Make an account for somebody, who chooses its password with what is mailed; only for operators."""
 
@@ -61,8 +67,13 @@ async def show_user(caller: CanReadUsers, tx: Transaction, user_id: UUID) -> Acc
 
 @router.patch("/{user_id}")
 async def change_user(caller: CanWriteUsers, tx: Transaction, now: Now, user_id: UUID, wish: ChangeUser) -> AccountOut:
-    """Change the name, the role or the organization, disable or enable; all but a name ends the user's sessions."""
+    """Change the name, the role or the organization, disable or enable; all but a name ends the user's sessions.
+
+    A person must have proven itself lately to change what somebody may do, and to let somebody in again.
+    """
     changes = wish.model_dump(exclude_unset=True)
+    if changes.keys() & {"role", "organization_id"} or changes.get("is_disabled") is False:
+        require_recent_proof(caller, now)
     user = await users.change(tx, caller, user_id, changes, now=now)
     is_promotion = bool(changes.keys() & {"role", "organization_id"})
     event = SecurityEvent.PRIVILEGE_PERMISSIONS_CHANGED if is_promotion else SecurityEvent.USER_UPDATED

@@ -121,6 +121,34 @@ async def test_an_admin_invites_into_the_own_organization_alone(app: FastAPI, ap
         read_problem(response, 404, "INVITATION_NOT_FOUND")
 
 
+async def test_an_admin_mails_nobody_without_end(
+    app: FastAPI, api: httpx.AsyncClient, clock: Clock, fresh_database: str
+) -> None:
+    organization = await create_organization(api)
+    admin = await session_of(app, await make_user(app, Role.ADMIN, organization["id"]))
+    wish = {"email": "victim@other.example", "role": "VIEWER"}
+    with psycopg.connect(fresh_database, autocommit=True) as connection:
+        connection.execute(
+            "INSERT INTO invitations (id, organization_id, email, role, token_hash, expires_at, created_at)"
+            " SELECT gen_random_uuid(), %(place)s, n || '@other.example', 'VIEWER', n::text::bytea, %(now)s, %(now)s"
+            " FROM generate_series(1, 194) AS n",
+            {"place": organization["id"], "now": clock.now},
+        )
+
+    of_one = [(await admin.post("/api/invitations", json=wish)).status_code for _ in range(6)]
+    of_others = [
+        (await admin.post("/api/invitations", json={**wish, "email": f"{name}@other.example"})).status_code
+        for name in ("anna", "bert")
+    ]
+
+    assert (of_one, of_others) == ([201] * 5 + [429], [201, 429])
+    placed = {**wish, "organizationId": organization["id"]}
+    assert (await api.post("/api/invitations", json=placed)).status_code == 201
+    clock.forward(days=1)
+    again = await session_of(app, await make_user(app, Role.ADMIN, organization["id"]))
+    assert (await again.post("/api/invitations", json=wish)).status_code == 201
+
+
 async def test_a_key_that_may_write_users_makes_nobody_more_than_itself(app: FastAPI) -> None:
     secret = await make_api_key(app, frozenset({Permission.USERS_WRITE}))
 

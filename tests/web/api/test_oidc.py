@@ -131,23 +131,23 @@ async def test_a_recycled_email_address_does_not_inherit_the_account(
     "claims",
     [
         {"email": "stranger@acme.example"},
-        {"email_verified": False},
-        {"email_verified": "true"},
-        {"email_verified": None},
+        *({"email_verified": verified} for verified in (False, "true", None)),
+        {"email": "mi\N{KELVIN SIGN}e@acme.example"},
         {"email": None},
     ],
 )
 async def test_nobody_is_let_in_without_an_account_of_a_verified_address(
     browser: httpx.AsyncClient, provider: Provider, claims: dict[str, Any], log_lines: LogLines, fresh_database: str
 ) -> None:
-    provider.claims = {**provider.claims, **claims}
+    with psycopg.connect(fresh_database, autocommit=True) as connection:
+        connection.execute("UPDATE users SET email = 'mike@acme.example'")
+        provider.claims = {**provider.claims, "email": "mike@acme.example", **claims}
 
-    read_problem(await _sign_in(browser, provider), 403, "NO_ACCOUNT_FOR_IDENTITY")
+        read_problem(await _sign_in(browser, provider), 403, "NO_ACCOUNT_FOR_IDENTITY")
 
-    assert [line["message"] for line in log_lines.read() if line["event"] == "authn_login_fail"] == [
-        "Failed login attempt"
-    ]
-    with psycopg.connect(fresh_database) as connection:
+        assert [line["message"] for line in log_lines.read() if line["event"] == "authn_login_fail"] == [
+            "Failed login attempt"
+        ]
         assert connection.execute("SELECT count(*) FROM users").fetchone() == (1,)
 
 

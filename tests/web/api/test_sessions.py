@@ -205,6 +205,46 @@ async def test_what_cannot_be_taken_back_wants_a_proof_of_the_last_ten_minutes(
     assert (await api.post(path)).status_code == 200
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        ("POST", "/api/api-keys", {"name": "mine", "scopes": ["licenses:write"]}),
+        ("POST", f"/api/api-keys/{NOBODY}/rotate", {}),
+        ("POST", "/api/users", {"email": "mine@acme.example", "name": "Mine", "role": "OPERATOR"}),
+        ("POST", "/api/invitations", {"email": "mine@acme.example", "role": "OPERATOR"}),
+        ("PATCH", f"/api/users/{NOBODY}", {"role": "OPERATOR"}),
+        ("PATCH", f"/api/users/{NOBODY}", {"organizationId": NOBODY}),
+        ("PATCH", f"/api/users/{NOBODY}", {"isDisabled": False}),
+        ("POST", "/api/auth/second-factor/confirm", {"code": "123456"}),
+        ("POST", f"/api/licenses/{NOBODY}/revoke", {}),
+    ],
+)
+async def test_a_stolen_session_makes_nothing_that_outlives_it_and_nothing_that_stays(
+    client: httpx.AsyncClient, operator: str, clock: Clock, method: str, path: str, body: dict[str, object]
+) -> None:
+    headers = await session(client)
+    clock.forward(minutes=11)
+
+    late = await client.request(method, path, json=body, headers=headers)
+    await client.post("/api/auth/step-up", json={"password": PASSWORD}, headers=headers)
+    proven = await client.request(method, path, json=body, headers=headers)
+
+    read_problem(late, 403, "STEP_UP_REQUIRED")
+    assert proven.status_code in (201, 404, 409)
+
+
+async def test_who_must_be_kept_out_is_disabled_without_another_proof(
+    client: httpx.AsyncClient, app: FastAPI, operator: str, clock: Clock
+) -> None:
+    user = await make_user(app, Role.OPERATOR)
+    headers = await session(client)
+    clock.forward(minutes=11)
+
+    disabled = await client.patch(f"/api/users/{user.id}", json={"isDisabled": True}, headers=headers)
+
+    assert disabled.status_code == 200
+
+
 async def test_a_step_up_counts_for_its_own_session_alone(
     client: httpx.AsyncClient, operator: str, clock: Clock
 ) -> None:

@@ -10,8 +10,8 @@ import psycopg
 import pytest
 from fastapi import FastAPI
 
-from app.domain.permissions import Role
-from tests.conftest import Clock
+from app.domain.permissions import Permission, Role
+from tests.conftest import Clock, make_api_key, make_client
 from tests.factories.http import create_organization
 from tests.web.logs import LogLines
 from tests.web.pages import read_all_pages
@@ -185,6 +185,29 @@ async def test_an_admin_makes_nobody_an_operator_and_moves_nobody_away(app: Fast
     promoted = await admin.patch(f"/api/users/{member.id}", json={"role": "ADMIN"})
 
     assert promoted.json()["role"] == "ADMIN"
+
+
+async def test_a_key_of_few_scopes_has_no_power_over_operators_and_lets_nobody_in_again(
+    app: FastAPI, api: httpx.AsyncClient
+) -> None:
+    organization = await create_organization(api)
+    operator = await make_user(app, Role.OPERATOR, disabled_at=app.state.runtime.now())
+    admin = await make_user(app, Role.ADMIN, organization["id"])
+    key = make_client(app, await make_api_key(app, frozenset({Permission.USERS_WRITE})))
+    path = f"/api/users/{operator.id}"
+
+    for refused in (
+        await key.patch(path, json={"isDisabled": False}),
+        await key.patch(path, json={"name": "Mine"}),
+        await key.delete(f"{path}/second-factor"),
+        await key.delete(f"{path}/sessions"),
+        await key.delete(path),
+    ):
+        read_problem(refused, 403, "FORBIDDEN")
+    assert (await key.patch(f"/api/users/{admin.id}", json={"isDisabled": True})).status_code == 200
+    read_problem(await key.patch(f"/api/users/{admin.id}", json={"isDisabled": False}), 403, "FORBIDDEN")
+    assert (await key.delete(f"/api/users/{admin.id}/second-factor")).status_code == 204
+    assert (await api.patch(path, json={"isDisabled": False})).status_code == 200
 
 
 async def test_nobody_changes_the_own_role_disables_or_deletes_the_own_account(app: FastAPI) -> None:
