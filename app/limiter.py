@@ -10,7 +10,7 @@ import asyncio
 import logging
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from math import ceil
 from time import monotonic
 from typing import NamedTuple
@@ -39,6 +39,8 @@ MAX_BATCH = 256
 MAX_LINE = 4096
 MAX_WINDOWS = 100_000
 GENERATION = 50_000
+TAKING_TURNS = frozenset({RateLimitPolicy.LOGIN, RateLimitPolicy.LOGIN_ADDRESS})
+"""Where a request is given back when it succeeds: many who are right at the same moment must not refuse each other."""
 KEY_PREFIX = "license-server/rate-limit"
 
 WINDOWS: Mapping[RatePeriod, type[RateLimitItem]] = {
@@ -215,8 +217,9 @@ class Limiter:
         self.is_shadow = settings.rate_limit_shadow
         self.found_license_keys = Recently()
         self.good_credentials = Recently()
-        login = self._budgets.get(RateLimitPolicy.LOGIN)
-        self.login_turns = Turns(login.limit) if login else None
+        self._turns = {
+            policy: Turns(budget.limit) for policy, budget in self._budgets.items() if policy in TAKING_TURNS
+        }
 
     def look(self, policy: RateLimitPolicy, who: Who) -> Spent | None:
         """What this process knows to be spent, without a trip and without counting; None without a limit."""
@@ -225,6 +228,11 @@ class Limiter:
         if budget is None or (is_away and budget.away is not StoreAway.OWN):
             return None
         return budget.spend(who, 0, monotonic())
+
+    def turn(self, policy: RateLimitPolicy, who: str) -> AbstractAsyncContextManager[None]:
+        """Entered by as many at once as may fail; the others wait for their turn."""
+        turns = self._turns.get(policy)
+        return nullcontext() if turns is None else turns.of(who)
 
     async def charge(self, *charges: Charge) -> list[Spent]:
         """Spend from budgets, in one trip where the store is shared; policies without a limit are left out.

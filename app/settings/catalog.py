@@ -167,7 +167,11 @@ class Settings(BaseModel):
     )
     rate_limit_login: Rate = Field(
         RateLimit(5, RatePeriod.MINUTE),
-        description="Failed logins from one address, and on one account, as count/period, or off.",
+        description="Failed logins on one account, as count/period, or off.",
+    )
+    rate_limit_login_address: Rate = Field(
+        RateLimit(30, RatePeriod.MINUTE),
+        description="Failed logins from one address, on whatever accounts, as count/period, or off.",
     )
     rate_limit_api: Rate = Field(
         RateLimit(1200, RatePeriod.MINUTE),

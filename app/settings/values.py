@@ -45,6 +45,7 @@ class RateLimitPolicy(StrEnum):
     VALIDATE_KEY = "validate_key"
     GUESS = "guess"
     LOGIN = "login"
+    LOGIN_ADDRESS = "login_address"
     API = "api"
     ADMIN = "admin"
     REGISTRATION = "registration"

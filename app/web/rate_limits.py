@@ -61,7 +61,7 @@ def refuse_used_up_validation(scope: Scope, limiter: Limiter) -> None:
 
 def refuse_used_up_login(scope: Scope, limiter: Limiter) -> None:
     """Refuse before an account is looked up when the address has failed too often; raises RateLimited."""
-    spent = None if limiter.is_shadow else limiter.look(RateLimitPolicy.LOGIN, f"address:{_address(scope)}")
+    spent = None if limiter.is_shadow else limiter.look(RateLimitPolicy.LOGIN_ADDRESS, _address(scope))
     if spent is not None and spent.is_exceeded:
         _note(scope, limiter, [spent])
         _refuse(scope, limiter, spent)
@@ -153,9 +153,9 @@ async def login_attempt(
     guesses its password elsewhere can't lock the owner out. Raises RateLimited, Overloaded.
     """
     address = _address(request.scope)
-    account = f"account:{sha256(email.lower().encode()).hexdigest()}" + (f"@{address}" if is_known_address else "")
-    async with _turns(runtime.limiter, f"address:{address}", account):
-        charged = await _charge_login(request.scope, runtime.limiter, f"address:{address}", account, user_id)
+    account = sha256(email.lower().encode()).hexdigest() + (f"@{address}" if is_known_address else "")
+    async with _turns(runtime.limiter, address, account):
+        charged = await _charge_login(request.scope, runtime.limiter, address, account, user_id)
         try:
             yield
         except InvalidCredentials:
@@ -181,14 +181,13 @@ async def own_attempt(request: Request, runtime: Runtime, caller: Principal) -> 
 
 
 @asynccontextmanager
-async def _turns(limiter: Limiter, *names: str) -> AsyncIterator[None]:
+async def _turns(limiter: Limiter, address: str, account: str) -> AsyncIterator[None]:
     """As many at once as may fail: many who sign in at the same moment, rightly, wait instead of being refused."""
     async with AsyncExitStack() as stack:
         try:
             async with asyncio.timeout(TURN_SECONDS):
-                for name in names:
-                    if limiter.login_turns is not None:
-                        await stack.enter_async_context(limiter.login_turns.of(name))
+                await stack.enter_async_context(limiter.turn(RateLimitPolicy.LOGIN_ADDRESS, address))
+                await stack.enter_async_context(limiter.turn(RateLimitPolicy.LOGIN, account))
         except TimeoutError as error:
             raise Overloaded("Too many sign-ins at once; try again in a moment.") from error
         yield
@@ -197,10 +196,10 @@ async def _turns(limiter: Limiter, *names: str) -> AsyncIterator[None]:
 async def _charge_login(
     scope: Scope, limiter: Limiter, address: str, account: str, user_id: UUID | None
 ) -> Sequence[Spent]:
-    spent = await _spend(limiter, (RateLimitPolicy.LOGIN, address, 1), (RateLimitPolicy.LOGIN, account, 1))
+    spent = await _spend(limiter, (RateLimitPolicy.LOGIN_ADDRESS, address, 1), (RateLimitPolicy.LOGIN, account, 1))
     exceeded = [one for one in spent if one.is_exceeded]
     for one in exceeded:
-        if one.who == account and one.used == one.budget.limit + 1 and not limiter.is_shadow:
+        if one.budget.policy is RateLimitPolicy.LOGIN and one.used == one.budget.limit + 1 and not limiter.is_shadow:
             ip = client_ip(scope)
             security_log.record(SecurityEvent.AUTHN_LOGIN_LOCK, "Account is locked for a while", user_id=user_id, ip=ip)
     _note(scope, limiter, sorted(spent, key=lambda one: one.remaining)[:1])

@@ -36,7 +36,7 @@ async def test_a_hundred_parallel_wrong_passwords_are_no_more_than_the_limit(
 async def test_an_address_that_has_failed_too_often_is_refused_before_the_account_is_looked_up(
     server: Server, fresh_database: str
 ) -> None:
-    async with server(login="1/hour") as app, make_client(app) as client:
+    async with server(login_address="1/hour") as app, make_client(app) as client:
         assert [(await try_password(client)).status_code for _ in range(2)] == [401, 429]
         with psycopg.connect(fresh_database) as connection:
             connection.execute("LOCK TABLE users")
@@ -45,8 +45,20 @@ async def test_an_address_that_has_failed_too_often_is_refused_before_the_accoun
                 limited(await try_password(client))
 
 
+async def test_an_address_is_limited_on_all_accounts_together_and_one_account_hurts_no_other_behind_it(
+    server: Server,
+) -> None:
+    async with server(login="2/hour", login_address="4/hour") as app, make_client(app) as client:
+        await make_operator(app)
+        found = [(await try_password(client, email="nobody@acme.example")).status_code for _ in range(3)]
+        colleague = (await try_password(client, PASSWORD)).status_code
+        others = [(await try_password(client, email=f"{n}@acme.example")).status_code for n in range(3)]
+
+    assert (found, colleague, others) == ([401, 401, 429], 200, [401, 401, 429])
+
+
 async def test_right_passwords_cost_nothing_also_when_many_sign_in_at_once(server: Server) -> None:
-    async with server(login="2/hour") as app, make_client(app) as client:
+    async with server(login="2/hour", login_address="2/hour") as app, make_client(app) as client:
         await make_operator(app)
         found = await statuses(*(try_password(client, PASSWORD) for _ in range(8)))
         wrong = await statuses(*(try_password(client) for _ in range(3)))
@@ -56,7 +68,7 @@ async def test_right_passwords_cost_nothing_also_when_many_sign_in_at_once(serve
 
 
 async def test_a_right_password_between_wrong_ones_does_not_start_the_count_anew(server: Server) -> None:
-    async with server(login="3/hour") as app, make_client(app) as client:
+    async with server(login_address="3/hour") as app, make_client(app) as client:
         await make_operator(app)
         tries = ["wrong password", "wrong password", PASSWORD, "wrong password", PASSWORD]
         found = [(await try_password(client, password)).status_code for password in tries]

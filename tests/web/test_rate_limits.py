@@ -300,7 +300,10 @@ async def test_while_the_store_is_away_a_closed_policy_refuses_and_an_open_one_l
 
 
 async def test_a_shared_store_gives_the_same_answers(server: Server, valkey: LiveValkey) -> None:
-    async with server(validate="2/hour", login="2/hour", redis_url=valkey.url) as app, make_client(app) as client:
+    async with (
+        server(validate="2/hour", login_address="2/hour", redis_url=valkey.url) as app,
+        make_client(app) as client,
+    ):
         await make_operator(app)
         answers = [await validate(client) for _ in range(3)]
         found = [(await try_password(client, password)).status_code for password in ("no", PASSWORD, "no", PASSWORD)]
