@@ -303,7 +303,7 @@ class LastOperator(Conflict):
 
 
 class OwnAccount(Conflict):
-    """Nobody changes the role of their own account, disables or deletes it; ask somebody else to."""
+    """Nobody changes the role of their own account, resets its second factor, disables or deletes it; ask somebody."""
 
     code = "OWN_ACCOUNT"
 

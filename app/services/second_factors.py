@@ -22,7 +22,7 @@ from app.domain.errors import (
 from app.domain.events import EventName
 from app.domain.permissions import Principal, Role, hash_secret
 from app.domain.second_factors import RECOVERY_CODES, bare_code, make_recovery_code, matching_step, setup_uri
-from app.domain.users import require_power_over
+from app.domain.users import require_other_account, require_power_over
 from app.services import events
 from app.vault import Vault
 
@@ -115,9 +115,10 @@ async def remove_own(
 async def remove(tx: Session, caller: Principal, user_id: UUID, *, now: datetime) -> None:
     """Take the second factor from a user who has lost it, and end all of the user's sessions.
 
-    Raises UserNotFound and Denied.
+    Raises UserNotFound, Denied and OwnAccount: the own one is given up where it may be missing, with `remove_own`.
     """
     user = await users.lock_user_of(tx, caller.organization_id, user_id)
+    require_other_account(caller, user.id)
     require_power_over(caller, Role(user.role))
 
     await _forget(tx, user, now=now)

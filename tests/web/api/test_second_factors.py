@@ -268,3 +268,15 @@ async def test_a_login_with_everything_right_but_a_disabled_account_is_refused_l
     )
 
     read_problem(answer, 401, "INVALID_CREDENTIALS")
+
+
+async def test_nobody_takes_their_own_second_factor_by_the_way_of_the_administrators(
+    client: httpx.AsyncClient, operator: str, clock: Clock
+) -> None:
+    headers = await session(client)
+    device = await set_up_device(client, headers, clock)
+
+    answer = await client.delete(f"/api/users/{operator}/second-factor", headers=headers)
+
+    read_problem(answer, 409, "OWN_ACCOUNT")
+    assert (await sign_in(client, code=device.next_code())).status_code == 200
