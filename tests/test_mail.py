@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
+import socket
 import ssl
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
@@ -126,9 +126,8 @@ async def test_a_mail_server_that_is_away_or_silent_is_told_in_time() -> None:
     with pytest.raises(MailError, match="ConnectError"):
         await make_mailer(server).send(TO, "Hello", "Hello", name="mail-1")
 
-    silent = await asyncio.start_server(lambda reader, writer: writer.close() if reader.at_eof() else None, "127.0.0.1")
-    server.port = silent.sockets[0].getsockname()[1]
-    settings = Settings.model_validate(server.settings)
-    with pytest.raises(MailError, match="Timeout"):
-        await Mailer(settings, step_seconds=0.2).send(TO, "Hello", "Hello", name="mail-1")
-    silent.close()
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        server.port = silent.getsockname()[1]
+        settings = Settings.model_validate(server.settings)
+        with pytest.raises(MailError, match="Timeout"):
+            await Mailer(settings, step_seconds=0.2).send(TO, "Hello", "Hello", name="mail-1")
