@@ -46,15 +46,17 @@ def command_settings() -> Settings:
 
 
 def run(work: Callable[[Session, Runtime], Awaitable[Result]]) -> Result:
-    """Run a command's work in one transaction, on the running server's database or a database of our own."""
-    with one_sentence():
-        settings = command_settings()
-        with database_url(settings) as url:
-            return asyncio.run(_in_transaction(settings, url, work))
+    """Run a command's work in one transaction."""
+
+    async def in_transaction(runtime: Runtime) -> Result:
+        async with runtime.database.transaction() as tx:
+            return await work(tx, runtime)
+
+    return run_long(in_transaction)
 
 
 def run_long(work: Callable[[Runtime], Awaitable[Result]]) -> Result:
-    """Run a command's work that is too long for one transaction and opens its own."""
+    """Run a command's work that opens its own transactions, on the running server's database or one of our own."""
     with one_sentence():
         settings = command_settings()
         with database_url(settings) as url:
@@ -65,15 +67,6 @@ async def _with_runtime(settings: Settings, url: str, work: Callable[[Runtime], 
     async with open_runtime(settings, url) as runtime:
         await _require_ready_database(runtime)
         return await work(runtime)
-
-
-async def _in_transaction(
-    settings: Settings, url: str, work: Callable[[Session, Runtime], Awaitable[Result]]
-) -> Result:
-    async with open_runtime(settings, url) as runtime:
-        await _require_ready_database(runtime)
-        async with runtime.database.transaction() as tx:
-            return await work(tx, runtime)
 
 
 async def _require_ready_database(runtime: Runtime) -> None:
