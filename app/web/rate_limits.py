@@ -103,7 +103,7 @@ async def charge_stranger(scope: Scope, limiter: Limiter, credential: str | None
     """
     if credential is not None and hash_secret(credential) in limiter.good_credentials:
         return
-    scope[_HELD] = await _charge(scope, limiter, (RateLimitPolicy.ANONYMOUS, _address(scope), 1))
+    await charge_unknown(scope, limiter)
 
 
 async def charge_unknown(scope: Scope, limiter: Limiter) -> None:
