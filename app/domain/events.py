@@ -56,6 +56,9 @@ class EventName(StrEnum):
     INVITATION_ACCEPTED = "invitation.accepted"
     REGISTRATION_REQUESTED = "registration.requested"
     AUDIT_EXPORTED = "audit.exported"
+    RUN_REQUESTED = "run.requested"
+    RUN_CANCEL_REQUESTED = "run.cancel_requested"
+    RUN_FINISHED = "run.finished"
 
 
 def describe_changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Any]:

@@ -45,6 +45,7 @@ class Permission(StrEnum):
     USERS_WRITE = "users:write"
     AUDIT_READ = "audit:read"
     OPS_READ = "ops:read"
+    OPS_MAINTAIN = "ops:maintain"
 
 
 class Role(StrEnum):
@@ -90,6 +91,7 @@ class PrincipalKind(StrEnum):
     USER = "user"
     API_KEY = "api_key"
     COMMAND_LINE = "command_line"
+    SCHEDULE = "schedule"
     MACHINE = "machine"
     ANONYMOUS = "anonymous"
 

@@ -102,6 +102,11 @@ class Settings(BaseModel):
         None,
         description="Secret. PostgreSQL (15 to 18) to use; when not set, one is started under DATA_DIR.",
     )
+    database_direct_url: DatabaseUrl = Field(
+        None,
+        description="Secret. The same database past a transaction-mode pooler, perhaps as the role that owns the "
+        "tables, for migrations and maintenance; DATABASE_URL when not set.",
+    )
     database_pool_size: Annotated[int, Right("a whole number from 1 to 1000")] = Field(
         10, ge=1, le=1000, description="Most database connections one server process keeps."
     )
@@ -234,6 +239,10 @@ class Settings(BaseModel):
     def rate_limits(self) -> Mapping[RateLimitPolicy, RateLimit | None]:
         """Each policy's limit; None is no limit."""
         return MappingProxyType({policy: getattr(self, f"rate_limit_{policy}") for policy in RateLimitPolicy})
+
+    def direct_url(self, url: str) -> str:
+        """Where migrations and maintenance connect to, when the server itself connects to this address."""
+        return self.database_direct_url.get_secret_value() if self.database_direct_url else url
 
     def encryption_keys(self) -> tuple[str, ...]:
         """The Fernet keys in order, the encrypting one first; empty when none are set."""

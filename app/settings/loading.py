@@ -116,6 +116,8 @@ def _contradictions(names: Set[str]) -> Iterable[str]:
             "DATABASE_URL is set without ENCRYPTION_KEY; make one with `license-server generate-key`, set it "
             "and keep it safe."
         )
+    if "DATABASE_DIRECT_URL" in names and "DATABASE_URL" not in names:
+        yield "DATABASE_DIRECT_URL is set without DATABASE_URL; set DATABASE_URL, or remove DATABASE_DIRECT_URL."
     if ("SMTP_USERNAME" in names) != ("SMTP_PASSWORD" in names):
         given, missing = sorted(("SMTP_USERNAME", "SMTP_PASSWORD"), key=names.__contains__, reverse=True)
         yield f"{given} is set without {missing}; set both or neither."

@@ -205,6 +205,7 @@ CanWriteUsers = Annotated[Principal, Depends(Require(Permission.USERS_WRITE))]
 CanReadAudit = Annotated[Principal, Depends(Require(Permission.AUDIT_READ))]
 CanReadWholeAudit = Annotated[Principal, Depends(RequireOfInstallation(Permission.AUDIT_READ))]
 CanReadOperations = Annotated[Principal, Depends(Require(Permission.OPS_READ))]
+CanMaintain = Annotated[Principal, Depends(Require(Permission.OPS_MAINTAIN))]
 
 
 def credential_of(request: Request) -> str | None:

@@ -13,6 +13,8 @@ from app.db.models.outgoing_mails import OutgoingMail
 from app.db.models.plans import Plan
 from app.db.models.products import Product
 from app.db.models.registrations import Registration
+from app.db.models.runs import Run
+from app.db.models.samples import SizeSample, StatementSample
 from app.db.models.security_event_counts import SecurityEventCount
 from app.db.models.users import Identity, LoginSession, PasswordReset, RecoveryCode, User, UserAddress
 from app.db.models.validation_events import ValidationEvent
@@ -36,7 +38,10 @@ __all__ = [
     "Product",
     "RecoveryCode",
     "Registration",
+    "Run",
     "SecurityEventCount",
+    "SizeSample",
+    "StatementSample",
     "UnsealedAuditEvent",
     "User",
     "UserAddress",

@@ -1,0 +1,1 @@
+"""The work of maintenance runs, one kind a file."""

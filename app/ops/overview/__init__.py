@@ -1,0 +1,1 @@
+"""What shows everything: reports, and the doctor."""
