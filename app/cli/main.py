@@ -12,8 +12,10 @@ from app.cli import (
     encryption,
     healthcheck,
     licenses,
+    maintenance,
     organizations,
     products,
+    runs,
     second_factors,
     security,
     serve,
@@ -39,6 +41,8 @@ app.add_typer(licenses.app, name="licenses")
 app.add_typer(api_keys.app, name="api-keys")
 app.add_typer(security.app, name="security")
 app.add_typer(audit_events.app, name="audit")
+app.add_typer(maintenance.app, name="maintenance")
+app.add_typer(runs.app, name="runs")
 app.add_typer(users.app, name="users")
 app.add_typer(users.invitations_app, name="invitations")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 
@@ -18,10 +19,18 @@ class DomainError(Exception):
 
     code = "ERROR"
 
-    def __init__(self, message: str | None = None, *, errors: tuple[FieldError, ...] = ()) -> None:
+    def __init__(
+        self,
+        message: str | None = None,
+        *,
+        errors: tuple[FieldError, ...] = (),
+        members: Mapping[str, str] | None = None,
+    ) -> None:
         super().__init__(message or (type(self).__doc__ or "").strip())
         self.message = str(self)
         self.errors = errors
+        self.members = dict(members or {})
+        """What a program needs beside the code: more members of the problem document."""
 
 
 class NotFound(DomainError):

@@ -24,8 +24,8 @@ class RunUnderWay(Conflict):
     code = "RUN_UNDER_WAY"
 
     def __init__(self, run_id: UUID, kind: RunKind) -> None:
-        super().__init__(f"The run {run_id} ({kind}) is under way; wait for it, or cancel it.")
-        self.members = {"runId": str(run_id)}
+        sentence = f"The run {run_id} ({kind}) is under way; wait for it, or cancel it."
+        super().__init__(sentence, members={"runId": str(run_id)})
 
 
 class RunStateConflict(Conflict):

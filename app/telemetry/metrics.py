@@ -26,6 +26,7 @@ OTHER = "_OTHER"
 NO_HANDLER = "none"
 DURATION_EDGES = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.3, 0.5, 1, 2, 2.5, 5, 10)
 QUERY_EDGES = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+RUN_EDGES = (0.1, 1, 5, 15, 60, 300, 900, 3600, 14400)
 BATCH_EDGES = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
 POOL_STATES = ("in_use", "idle")
 
@@ -104,6 +105,13 @@ rate_limit_exceeded = Counter(
     "license_server_rate_limit_exceeded_total",
     "Requests refused by a rate limit, by policy.",
     ["policy"],
+    registry=REGISTRY,
+)
+run_duration = Histogram(
+    "license_server_run_duration_seconds",
+    "Time of a maintenance run from its start to its end, in seconds, by kind and outcome.",
+    ["kind", "outcome"],
+    buckets=RUN_EDGES,
     registry=REGISTRY,
 )
 security_events = Counter(

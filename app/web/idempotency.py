@@ -35,6 +35,11 @@ class Created:
 
 
 @dataclass(frozen=True, slots=True)
+class Accepted(Created):
+    """What will be done, and where to look how far it is."""
+
+
+@dataclass(frozen=True, slots=True)
 class Done:
     """What something is like now that it was changed."""
 
@@ -42,7 +47,7 @@ class Done:
 
 
 class DoOnce:
-    """Does what the given function does, and answers 201 or 200, once for every Idempotency-Key of a caller."""
+    """Does what the given function does, and answers 201, 202 or 200, once for every Idempotency-Key of a caller."""
 
     def __init__(
         self, request: Request, runtime: RuntimeState, tx: Session, caller: Principal, now: datetime, key: str | None
@@ -78,7 +83,8 @@ class DoOnce:
 def _answer(result: Created | Done) -> Response:
     body = result.body.model_dump_json(by_alias=True)
     if isinstance(result, Created):
-        return Response(body, 201, {"Location": result.location}, MEDIA_TYPE)
+        status = 202 if isinstance(result, Accepted) else 201
+        return Response(body, status, {"Location": result.location}, MEDIA_TYPE)
     return Response(body, 200, media_type=MEDIA_TYPE)
 
 

@@ -64,6 +64,7 @@ def problem(
     *,
     errors: tuple[FieldError, ...] = (),
     headers: Mapping[str, str] | None = None,
+    members: Mapping[str, str] | None = None,
 ) -> Response:
     """A problem document; `requestId` is the one of the request's log line."""
     document: dict[str, Any] = {
@@ -73,6 +74,7 @@ def problem(
         "detail": detail,
         "code": code,
         "requestId": request_id_var.get(),
+        **(members or {}),
     }
     if errors:
         document["errors"] = [{"field": error.field, "message": error.message} for error in errors]
@@ -106,7 +108,7 @@ def from_domain(error: DomainError) -> Response:
         headers["Retry-After"] = str(error.retry_after_seconds)
     if isinstance(error, Unauthenticated):
         headers["WWW-Authenticate"] = "Bearer"
-    return problem(status, error.code, error.message, errors=error.errors, headers=headers)
+    return problem(status, error.code, error.message, errors=error.errors, headers=headers, members=error.members)
 
 
 async def _domain_error(request: Request, error: Exception) -> Response:

@@ -1,0 +1,83 @@
+"""Commands about runs."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+from uuid import UUID
+
+import typer
+
+from app.cli.context import AsJson, Cursor, run
+from app.cli.output import say, show, show_list
+from app.db.models import Run
+from app.db.session import Session
+from app.domain.pages import MAX_LIMIT, Page, PageRequest
+from app.domain.permissions import COMMAND_LINE
+from app.domain.runs import RunKind, RunStatus
+from app.domain.words import camel_case
+from app.runtime import Runtime
+from app.services import runs
+
+app = typer.Typer(no_args_is_help=True, help="Runs: what maintenance did, does and will do.")
+
+RunId = Annotated[UUID, typer.Argument(metavar="RUN_ID")]
+
+_FIELDS = (
+    *("id", "kind", "status", "options", "trigger", "schedule", "slot_at", "requested_at", "started_at", "finished_at"),
+    *("cancel_requested_at", "progress", "result", "warnings", "failure"),
+)
+
+
+@app.command("list")
+def list_all(
+    kind: Annotated[RunKind | None, typer.Option(help="Only of this kind.")] = None,
+    status: Annotated[RunStatus | None, typer.Option(help="Only in this status.")] = None,
+    cursor: Cursor = None,
+    as_json: AsJson = False,
+) -> None:
+    """List runs, newest first, at most 200."""
+
+    async def work(tx: Session, runtime: Runtime) -> Page[Run]:
+        return await runs.list_page(tx, kind, status, PageRequest(MAX_LIMIT, cursor))
+
+    found = run(work)
+    cards = [run_card(one) for one in found.items]
+    columns = ("id", "kind", "status", "trigger", "startedAt", "finishedAt")
+    show_list(cards, found.next_cursor, columns, as_json=as_json)
+
+
+@app.command("show")
+def show_one(run_id: RunId, as_json: AsJson = False) -> None:
+    """Show a run: how far it is, or what came of it."""
+
+    async def work(tx: Session, runtime: Runtime) -> Run:
+        return await runs.get(tx, run_id)
+
+    show_run(run_card(run(work)), as_json=as_json)
+
+
+@app.command("cancel")
+def cancel(run_id: RunId, as_json: AsJson = False) -> None:
+    """Have a run cancelled."""
+
+    async def work(tx: Session, runtime: Runtime) -> Run:
+        return await runs.cancel(tx, COMMAND_LINE, run_id, now=runtime.now())
+
+    show_run(run_card(run(work)), as_json=as_json)
+
+
+def run_card(one: Run) -> dict[str, Any]:
+    """The run with the names that answers use."""
+    asker = {"kind": one.requested_by_kind, "id": one.requested_by_id}
+    return {**{camel_case(name): getattr(one, name) for name in _FIELDS}, "requestedBy": asker}
+
+
+def show_run(card: dict[str, Any], *, as_json: bool) -> None:
+    """The run for people or programs; its warnings go to stderr, too."""
+    show(
+        card if as_json else {name: value for name, value in card.items() if value not in (None, [], {})},
+        as_json=as_json,
+    )
+    if not as_json:
+        for warning in card["warnings"]:
+            say(f"Warning: {warning}")

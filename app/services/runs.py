@@ -1,0 +1,189 @@
+"""Runs: ask for them, take them, tell how far they are, cancel, finish, and declare lost whose owner is dead."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from app.db.models import Run
+from app.db.models.base import new_id
+from app.db.queries import runs
+from app.db.session import Session
+from app.domain.events import EventName
+from app.domain.maintenance import Options, write_options
+from app.domain.pages import Page, PageRequest, cut_page
+from app.domain.permissions import Principal, PrincipalKind
+from app.domain.runs import (
+    GROUP_BY_KIND,
+    UNDER_WAY,
+    MutexGroup,
+    Outcome,
+    Progress,
+    RunKind,
+    RunStateConflict,
+    RunStatus,
+    RunTrigger,
+    RunUnderWay,
+    Slot,
+)
+from app.domain.words import camel_case
+from app.services import events
+
+OWNER_DIED = "The process that did it has ended without a word; what it had begun is cleaned up, so start it again."
+
+
+@dataclass(frozen=True, slots=True)
+class RequestRun:
+    """The wish for a run; `run_id` is given by who holds its lock already and will do it."""
+
+    kind: RunKind
+    options: Options
+    trigger: RunTrigger
+    slot: Slot | None = None
+    run_id: UUID | None = None
+
+
+async def request(tx: Session, caller: Principal, wish: RequestRun, *, now: datetime) -> Run:
+    """A queued run; raises RunUnderWay while one of its mutex group is under way."""
+    group = GROUP_BY_KIND[wish.kind]
+    await runs.lock_group(tx, group)
+    other = await runs.find_under_way(tx, group)
+
+    if other is not None and not await _is_declared_lost(tx, other, now=now):
+        raise RunUnderWay(other.id, RunKind(other.kind))
+
+    run = _new_run(caller, wish, group, RunStatus.QUEUED, now)
+    tx.add(run)
+    await tx.flush()
+
+    await _tell(tx, caller, EventName.RUN_REQUESTED, run, now=now, options=run.options, trigger=run.trigger)
+    return run
+
+
+async def skip(tx: Session, caller: Principal, wish: RequestRun, reason: str, *, now: datetime) -> Run:
+    """A run that was not done, for the record: its slot came while another run was under way, or too long ago."""
+    run = _new_run(caller, wish, GROUP_BY_KIND[wish.kind], RunStatus.SKIPPED, now)
+    run.finished_at = now
+    run.failure = reason
+    tx.add(run)
+    await tx.flush()
+
+    await _tell(tx, caller, EventName.RUN_FINISHED, run, now=now, status=run.status)
+    return run
+
+
+async def get(tx: Session, run_id: UUID) -> Run:
+    """The run, or RunNotFound."""
+    return await runs.get_run(tx, run_id)
+
+
+async def list_page(tx: Session, kind: RunKind | None, status: RunStatus | None, page: PageRequest) -> Page[Run]:
+    """Runs, newest first."""
+    before = page.position(UUID)
+    found = await runs.list_runs(tx, kind=kind, status=status, before=before, limit=page.limit + 1)
+    return cut_page(found, page.limit, lambda run: run.id)
+
+
+async def find_queued(tx: Session, group: MutexGroup) -> Run | None:
+    """The run of the group that waits for somebody who does it."""
+    return await runs.find_queued(tx, group)
+
+
+async def take(tx: Session, run_id: UUID, owner: str, *, now: datetime) -> Run | None:
+    """The run, running from now on; None when it waits no longer. Whoever takes it holds its lock."""
+    run = await runs.lock_run(tx, run_id)
+    if run.status != RunStatus.QUEUED:
+        return None
+    run.status = RunStatus.RUNNING
+    run.owner = owner
+    run.started_at = now
+    return run
+
+
+async def tell_progress(tx: Session, run_id: UUID, progress: Progress) -> Run:
+    """Write how far a run is; the run as it stands, which says whether it goes on and shall be cancelled."""
+    run = await runs.lock_run(tx, run_id)
+    if run.status == RunStatus.RUNNING:
+        run.progress = as_document(progress)
+    return run
+
+
+async def cancel(tx: Session, caller: Principal, run_id: UUID, *, now: datetime) -> Run:
+    """Have a run cancelled: a queued one at once, a running one by its owner; RunStateConflict when it has ended."""
+    run = await runs.lock_run(tx, run_id)
+    if run.status not in UNDER_WAY or await _is_declared_lost(tx, run, now=now):
+        raise RunStateConflict
+    if run.cancel_requested_at is not None:
+        return run
+
+    run.cancel_requested_at = now
+    await _tell(tx, caller, EventName.RUN_CANCEL_REQUESTED, run, now=now)
+    if run.status == RunStatus.QUEUED:
+        await _end(tx, run, RunStatus.CANCELLED, now=now)
+    return run
+
+
+async def finish(tx: Session, run_id: UUID, outcome: Outcome, status: RunStatus, *, now: datetime) -> Run:
+    """Write what came of a run; one that was declared lost meanwhile stays so."""
+    run = await runs.lock_run(tx, run_id)
+    if run.status != RunStatus.RUNNING:
+        return run
+    run.result = dict(outcome.result)
+    run.warnings = list(outcome.warnings)
+    run.failure = outcome.failure
+    if status in (RunStatus.SUCCEEDED, RunStatus.SUCCEEDED_WITH_WARNINGS):
+        run.progress = {**run.progress, "percent": 100.0, "phase": "done"}
+    await _end(tx, run, status, now=now)
+    return run
+
+
+async def declare_lost(tx: Session, *, now: datetime) -> Sequence[Run]:
+    """The running runs whose owner is dead, lost from now on."""
+    return [run for run in await runs.lock_running(tx) if await _is_declared_lost(tx, run, now=now)]
+
+
+def as_document(progress: Progress) -> dict[str, Any]:
+    """How far a run is, with the names that answers use."""
+    return {camel_case(name): value for name, value in asdict(progress).items()}
+
+
+def _new_run(caller: Principal, wish: RequestRun, group: MutexGroup, status: RunStatus, now: datetime) -> Run:
+    return Run(
+        id=wish.run_id or new_id(),
+        kind=wish.kind,
+        mutex_group=group,
+        status=status,
+        options=write_options(wish.options),
+        trigger=wish.trigger,
+        schedule=wish.slot.schedule if wish.slot else None,
+        slot_at=wish.slot.at if wish.slot else None,
+        requested_by_kind=caller.kind,
+        requested_by_id=caller.id,
+        requested_at=now,
+        progress=as_document(Progress(phase="queued")),
+        warnings=[],
+    )
+
+
+async def _is_declared_lost(tx: Session, run: Run, *, now: datetime) -> bool:
+    if run.status != RunStatus.RUNNING or await runs.has_owner(tx, run):
+        return False
+    run.failure = OWNER_DIED
+    await _end(tx, run, RunStatus.LOST, now=now)
+    return True
+
+
+async def _end(tx: Session, run: Run, status: RunStatus, *, now: datetime) -> None:
+    run.status = status
+    run.finished_at = now
+    await tx.flush()
+    asker = Principal(PrincipalKind(run.requested_by_kind), run.requested_by_id, None, frozenset())
+    await _tell(tx, asker, EventName.RUN_FINISHED, run, now=now, status=status, failure=run.failure)
+
+
+async def _tell(tx: Session, caller: Principal, event: EventName, run: Run, *, now: datetime, **data: object) -> None:
+    known = {name: value for name, value in data.items() if value is not None}
+    await events.record(tx, caller, event, run.id, now=now, data={"kind": run.kind, **known})
