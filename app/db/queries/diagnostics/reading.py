@@ -79,8 +79,8 @@ async def find_extension_schema(tx: Session, name: str) -> str | None:
 
 async def role_of(tx: Session) -> str:
     """Our role, as SQL takes it."""
-    connection = await driver_connection(tx)
-    return sql.Identifier(connection.info.user).as_string(connection)
+    [row] = await fetch_rows(tx, sql.SQL("SELECT quote_ident(current_user) AS role"))
+    return str(row["role"])
 
 
 async def find_hidden(tx: Session) -> tuple[str | None, str | None]:
