@@ -37,18 +37,7 @@ Limit = Annotated[int, typer.Option(min=1, max=MAX_ITEMS, help="How many items a
 Look = Callable[[Runtime], Awaitable[Answer[Any]]]
 
 NARROW = {
-    "tables": (
-        "table_name",
-        "partitions",
-        "rows_estimate",
-        "dead_rows",
-        "heap_bytes",
-        "toast_bytes",
-        "index_bytes",
-        "total_bytes",
-        "growth_bytes_per_day",
-        "last_vacuum_at",
-    ),
+    "tables": ("table_name", "rows_estimate", "dead_rows", "heap_bytes", "toast_bytes", "index_bytes", "total_bytes"),
     "indexes": ("table_name", "index_name", "scans", "last_scan_at", "bytes"),
     "slow-queries": ("query_id", "calls", "total_milliseconds", "mean_milliseconds", "max_milliseconds", "statement"),
     "duplicate-indexes": ("index_name", "kind", "covered_by", "scans", "covering_scans", "bytes", "action"),
@@ -256,7 +245,7 @@ def _tell(name: str, look: Look, *, as_json: bool) -> None:
     _show_members(answer)
     columns = NARROW.get(name)
     cards = [_document(item) for item in answer.items]
-    show_table(name, [{column: card[column] for column in columns or card} for card in map(_readable, cards)])
+    show_table(name, [{_title(column): card[column] for column in columns or card} for card in map(_readable, cards)])
     if not answer.items and answer.status is Status.AVAILABLE:
         console.print("There is none.")
 
@@ -271,6 +260,10 @@ def _show_members(answer: Answer[Any]) -> None:
         values: Sequence[Any] = value if isinstance(value, tuple) else (value,)
         cards = [_readable(_document(part)) if is_dataclass(part) else {one.name: part} for part in values]
         show_table(one.name, cards)
+
+
+def _title(column: str) -> str:
+    return column.removesuffix("_bytes").replace("_", " ")
 
 
 def _readable(card: dict[str, Any]) -> dict[str, Any]:

@@ -50,8 +50,8 @@ class Unanswered(Exception):
 
 
 def unavailable(check: str, answer: Answer[Item]) -> list[Finding]:
-    """The finding that there is no answer; nothing when there is one."""
-    if answer.status is Status.AVAILABLE:
+    """The finding that there is no answer, or not all of one; nothing when there is."""
+    if answer.status is Status.AVAILABLE and answer.reason is None:
         return []
     return [Finding(check, Level.UNAVAILABLE, answer.reason or "Nobody can look.", answer.remedy)]
 

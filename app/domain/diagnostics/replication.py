@@ -65,7 +65,8 @@ def judge(answer: Replication) -> list[Finding]:
     if answer.archiver is not None and answer.archiver.is_failing:
         sentence = "The write-ahead log can't be archived, so it grows; PostgreSQL's own log tells why."
         findings.append(Finding("replication", Level.BAD, sentence, "SELECT * FROM pg_stat_archiver;"))
-    return findings or [Finding("replication", Level.GOOD, "There is no replication.")]
+    alone = Finding("replication", Level.GOOD, "There is no replication.")
+    return findings or unavailable("replication", answer) or [alone]
 
 
 def _judge_standby(one: Replica) -> Finding:

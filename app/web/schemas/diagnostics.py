@@ -50,7 +50,7 @@ class SessionGroupOut(Out):
     longest_seconds: float | None
 
 
-class SessionOut(Out):
+class OneSessionOut(Out):
     """One session at the database; its last statement without any literal."""
 
     pid: int
@@ -85,7 +85,7 @@ class ConnectionsOut(AnswerOut[SessionGroupOut]):
 
     pool: PoolOut | None
     capacity: CapacityOut | None
-    longest: list[SessionOut]
+    longest: list[OneSessionOut]
 
 
 class SlowStatementOut(Out):

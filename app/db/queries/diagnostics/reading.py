@@ -50,18 +50,18 @@ async def fetch(tx: Session, item: type[Item], name: str, **parameters: Any) -> 
 
 
 async def fetch_rows(tx: Session, query: sql.SQL | sql.Composed, **parameters: Any) -> list[dict[str, Any]]:
-    """The rows by the names of their columns; lists are tuples."""
+    """The rows by the names of their columns, lists as tuples, of a statement with our mark behind it."""
     connection = await driver_connection(tx)
-    cursor = await connection.execute(query, parameters, prepare=False)
+    cursor = await connection.execute(query + sql.SQL(f" /* {MARK} */"), parameters, prepare=False)
     names = [column.name for column in cursor.description or ()]
     rows = await cursor.fetchall()
     return [dict(zip(names, map(_frozen, row), strict=True)) for row in rows]
 
 
 def statement(name: str, **parts: sql.Composable) -> sql.SQL | sql.Composed:
-    """The statement of that file, with our mark behind it; parts are put in where it has a place for them."""
+    """The statement of that file; parts are put in where it has a place for them."""
     text = sql.SQL(read_sql(f"diagnostics/{name}"))
-    return (text.format(**parts) if parts else text) + sql.SQL(f"/* {MARK} */")
+    return text.format(**parts) if parts else text
 
 
 async def find_setting(tx: Session, name: str) -> str | None:
