@@ -37,7 +37,7 @@ Limit = Annotated[int, typer.Option(min=1, max=MAX_ITEMS, help="How many items a
 Look = Callable[[Runtime], Awaitable[Answer[Any]]]
 
 NARROW = {
-    "tables": ("table_name", "rows_estimate", "dead_rows", "heap_bytes", "toast_bytes", "index_bytes", "total_bytes"),
+    "tables": ("table_name", "rows_estimate", "toast_bytes", "index_bytes", "total_bytes", "growth_bytes_per_day"),
     "indexes": ("table_name", "index_name", "scans", "last_scan_at", "bytes"),
     "slow-queries": ("query_id", "calls", "total_milliseconds", "mean_milliseconds", "max_milliseconds", "statement"),
     "duplicate-indexes": ("index_name", "kind", "covered_by", "scans", "covering_scans", "bytes", "action"),
@@ -263,7 +263,7 @@ def _show_members(answer: Answer[Any]) -> None:
 
 
 def _title(column: str) -> str:
-    return column.removesuffix("_bytes").replace("_", " ")
+    return column.replace("_bytes", "").replace("_", " ")
 
 
 def _readable(card: dict[str, Any]) -> dict[str, Any]:

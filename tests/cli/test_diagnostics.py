@@ -40,7 +40,12 @@ def test_a_command_prints_the_members_that_http_has() -> None:
     values = values_of_the_domain()
 
     for name, schema in inspect.getmembers(schemas, inspect.isclass):
-        if issubclass(schema, Out) and schema.__module__ == schemas.__name__ and name != "OverviewOut":
+        if (
+            issubclass(schema, Out)
+            and schema.__module__ == schemas.__name__
+            and "[" not in name
+            and name != "OverviewOut"
+        ):
             members = {field.alias for field in schema.model_fields.values()}
             assert members == values[name.removesuffix("Out")], name
 
@@ -56,4 +61,4 @@ def test_an_operator_reads_what_is_there_and_what_is_missing(cli: CommandLine) -
     )
     assert "To change that: CREATE EXTENSION pg_stat_statements;" in costs
     assert "validation_events" in sizes
-    assert "0 is not in the range" in cli.usage("database", "tables", "--limit", "0")
+    assert "greater than or equal to 1" in cli.usage("database", "tables", "--limit", "0")

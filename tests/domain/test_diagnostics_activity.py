@@ -114,6 +114,7 @@ def age(xid: int, multixact: int = 0, kind: str = "database", *, is_ours: bool =
         ((age(0, 800_000_000),), WARNING, "license-server maintenance vacuum --force"),
         ((age(2**30),), BAD, "license-server maintenance vacuum --force"),
         ((age(2**30), age(2**30, kind="table")), BAD, "license-server maintenance vacuum --table a_table --force"),
+        ((replace(age(2**30, kind="table"), schema_name="pg_catalog"),), BAD, "VACUUM (FREEZE);"),
         ((age(2**30, is_ours=False),), BAD, "vacuumdb --freeze --dbname=a_database"),
     ],
 )

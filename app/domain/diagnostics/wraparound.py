@@ -8,7 +8,7 @@ from enum import StrEnum
 from app.domain.diagnostics.answers import Answer, maintenance, name_of, unavailable
 from app.domain.findings import Finding, Level
 
-XID_LIMIT = 2**31
+CATALOG = "pg_catalog"
 WARNING_FACTOR = 2.0
 """Autovacuum begins at its maximum age; at twice that it does not get on."""
 BAD_SHARE = 0.5
@@ -51,7 +51,7 @@ def judge(answer: Answer[WraparoundAge]) -> list[Finding]:
     """Whether a database or table grows old faster than autovacuum freezes it."""
     if not answer.items:
         return unavailable("wraparound", answer) or [Finding("wraparound", Level.GOOD, "There is nothing to freeze.")]
-    oldest = max(answer.items, key=lambda one: (one.share, one.kind == Holder.TABLE))
+    oldest = max(answer.items, key=lambda one: (one.share, one.kind == Holder.DATABASE, one.is_ours))
     sentence = (
         f"The oldest transaction id, of the {oldest.kind} {_title(oldest)}, is at {oldest.share:.0%} of the limit."
     )
@@ -72,4 +72,6 @@ def _action(answer: Answer[WraparoundAge], oldest: WraparoundAge) -> str:
         return "license-server maintenance vacuum --force"
     worst = max(tables, key=lambda one: one.share)
     assert worst.schema_name is not None, "tables have a schema"
+    if worst.schema_name == CATALOG:
+        return "VACUUM (FREEZE);"
     return maintenance("vacuum", "table", worst.schema_name, worst.name) + " --force"

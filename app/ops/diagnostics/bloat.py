@@ -42,21 +42,30 @@ async def measure(database: Database, *, limit: int = DEFAULT_ITEMS, seconds: fl
         async with question(database, QUESTION_SECONDS) as tx:
             schema = await queries.get_extension_schema(tx)
             facts = sorted(await _list_facts(tx), key=lambda one: -one.pages)
-        are_indexes = [one for one in facts if one.kind == BloatKind.INDEX][:EXACT_OBJECTS]
-        wanted = [one for one in facts if one.kind != BloatKind.INDEX][:EXACT_OBJECTS] + are_indexes
-        found = []
-        while wanted and (left := ends_at - time.monotonic()) > 0:
-            found += await _measure_one(database, schema, wanted.pop(0), left)
     except Unanswered as error:
         return Answer(Status.UNAVAILABLE, reason=error.reason, remedy=error.remedy)
-    reason = f"{len(wanted)} more were not measured within {seconds:g} s." if wanted else None
+    wanted = _largest(facts)
+    found: list[Bloat] = []
+    refusals: list[Unanswered] = []
+    while wanted and (left := ends_at - time.monotonic()) > 0:
+        one = wanted.pop(0)
+        try:
+            async with question(database, left / (len(wanted) + 1)) as tx:
+                found.append(describe(one, await queries.measure(tx, schema, one), Method.EXACT))
+        except Unanswered as error:
+            refusals.append(error)
+    if refusals and not found:
+        return Answer(Status.UNAVAILABLE, reason=refusals[0].reason, remedy=refusals[0].remedy)
+    missing = len(wanted) + len(refusals)
+    reason = f"{missing} more were not measured within {seconds:g} s." if missing else None
     return Answer(items=_ranked(found)[:limit], reason=reason)
 
 
-async def _measure_one(database: Database, schema: str, facts: Measured, seconds: float) -> list[Bloat]:
-    async with question(database, seconds) as tx:
-        spare = await queries.measure(tx, schema, facts)
-    return [describe(facts, spare, Method.EXACT)]
+def _largest(facts: list[Measured]) -> list[Measured]:
+    """The largest tables, TOAST among them, and the largest indexes."""
+    are_indexes = [one for one in facts if one.kind == BloatKind.INDEX]
+    others = [one for one in facts if one.kind != BloatKind.INDEX]
+    return others[:EXACT_OBJECTS] + are_indexes[:EXACT_OBJECTS]
 
 
 async def _list_facts(tx: Session) -> list[Measured]:

@@ -170,6 +170,27 @@ def shares(answer: Answer[Bloat]) -> dict[str, float]:
     return {one.name: one.bloat_share for one in answer.items if one.bloat_share is not None and one.kind != "toast"}
 
 
+async def test_toast_is_told_apart_and_measured_too(database: Database, run: Run) -> None:
+    run(
+        "CREATE TABLE files (id int, body text)",
+        "ALTER TABLE files ALTER body SET STORAGE EXTERNAL",
+        "INSERT INTO files SELECT n, repeat('x', 7900) FROM generate_series(1, 500) n",
+        "DELETE FROM files WHERE id % 10 <> 0",
+        "VACUUM ANALYZE files",
+        "CREATE EXTENSION pgstattuple",
+    )
+
+    guessed, measured = (
+        {(one.name, one.kind): one.bloat_share for one in answer.items}["files", "toast"]
+        for answer in (await bloat.look(database), await bloat.measure(database))
+    )
+
+    assert guessed is not None
+    assert measured is not None
+    assert 0.8 < measured < 1
+    assert abs(guessed - measured) < 0.1
+
+
 async def test_an_exact_figure_needs_the_extension_and_says_so(database: Database) -> None:
     answer = await bloat.measure(database)
 
