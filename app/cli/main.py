@@ -9,6 +9,7 @@ from app.cli import (
     api_keys,
     audit_events,
     database,
+    diagnostics,
     encryption,
     healthcheck,
     licenses,
@@ -40,6 +41,7 @@ app.add_typer(products.plans_app, name="plans")
 app.add_typer(licenses.app, name="licenses")
 app.add_typer(api_keys.app, name="api-keys")
 app.add_typer(security.app, name="security")
+app.add_typer(diagnostics.app, name="database")
 app.add_typer(audit_events.app, name="audit")
 app.add_typer(maintenance.app, name="maintenance")
 app.add_typer(runs.app, name="runs")

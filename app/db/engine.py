@@ -13,6 +13,7 @@ from sqlalchemy.pool import QueuePool
 
 from app.db.deadline import Deadline
 from app.db.errors import translated
+from app.domain.diagnostics.connections import Pool
 from app.telemetry import metrics
 
 CHECKOUT_SECONDS = 1.5
@@ -69,12 +70,17 @@ class Database:
                 yield session
                 await session.commit()
 
-    def observe_pool(self) -> None:
-        """Write the state of the pool into its gauges."""
+    def pool(self) -> Pool:
+        """The state of the pool at the moment."""
         pool = self._engine.pool
         assert isinstance(pool, QueuePool), "the pool has a size"
-        metrics.db_pool_connections.labels("in_use").set(pool.checkedout())
-        metrics.db_pool_connections.labels("idle").set(pool.checkedin())
+        return Pool(size=pool.size(), in_use=pool.checkedout(), idle=pool.checkedin())
+
+    def observe_pool(self) -> None:
+        """Write the state of the pool into its gauges."""
+        pool = self.pool()
+        metrics.db_pool_connections.labels("in_use").set(pool.in_use)
+        metrics.db_pool_connections.labels("idle").set(pool.idle)
 
     async def close(self) -> None:
         """Close all connections."""

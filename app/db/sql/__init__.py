@@ -7,5 +7,5 @@ from typing import LiteralString
 
 
 def read_sql(name: str) -> LiteralString:
-    """The statement in `<name>.sql` beside this file."""
+    """The statement in `<name>.sql` beside this file, or in a folder of it."""
     return files(__package__).joinpath(f"{name}.sql").read_text()
