@@ -80,7 +80,10 @@ class Holding:
 
 @dataclass(slots=True)
 class Pruned:
-    """What went of a kind, or would go; `skipped` says in sentences what should have gone and did not."""
+    """What went of a kind, or would go; `skipped` says in sentences what is old enough and stays.
+
+    Those that nobody wished for are `warnings`, too. `bytes` is about what it took in the database.
+    """
 
     rule: Rule
     rows: int = 0
@@ -88,6 +91,13 @@ class Pruned:
     bytes: int = 0
     archives: list[str] = field(default_factory=list)
     skipped: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+
+    def skip(self, sentence: str, *, is_wished: bool = False) -> None:
+        """Remember what stays, and why."""
+        self.skipped.append(sentence)
+        if not is_wished:
+            self.warnings.append(f"{self.rule.kind}: {sentence}")
 
     def as_document(self) -> dict[str, object]:
         """As it stands in the result of a run."""
@@ -104,6 +114,10 @@ class Pruned:
 
 class Kept(Exception):
     """Something stays for the reason in the message; raised before anything of it was removed."""
+
+
+class Held(Kept):
+    """A legal hold keeps it."""
 
 
 class TableBusy(Kept):

@@ -229,7 +229,7 @@ async def test_the_statement_that_appends_answers_touches_no_partition_but_its_o
     parameters = {
         "occurred_at": NOW,
         "ids": ["019a0000-0000-7000-8000-000000000001"],
-        **dict.fromkeys(("license_ids", "product_ids", "fingerprint_hashes", "ips", "request_ids"), [None]),
+        **{name: [None] for name in ("license_ids", "product_ids", "fingerprint_hashes", "ips", "request_ids")},
         "codes": ["VALID"],
     }
     explain = b"EXPLAIN (ANALYZE, TIMING OFF) " + read_sql("append_validation_events").encode()
