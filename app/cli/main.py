@@ -11,9 +11,11 @@ from app.cli import (
     database,
     encryption,
     healthcheck,
+    legal_holds,
     licenses,
     organizations,
     products,
+    retention,
     second_factors,
     security,
     serve,
@@ -39,6 +41,8 @@ app.add_typer(licenses.app, name="licenses")
 app.add_typer(api_keys.app, name="api-keys")
 app.add_typer(security.app, name="security")
 app.add_typer(audit_events.app, name="audit")
+app.add_typer(retention.app, name="retention")
+app.add_typer(legal_holds.app, name="legal-holds")
 app.add_typer(users.app, name="users")
 app.add_typer(users.invitations_app, name="invitations")
 

@@ -33,6 +33,7 @@ ROLES_WITH = {
     "users:write": {"OPERATOR", "ADMIN"},
     "audit:read": {"OPERATOR", "ADMIN"},
     "ops:read": {"OPERATOR"},
+    "ops:maintain": {"OPERATOR"},
 }
 
 

@@ -48,6 +48,8 @@ _TABLES: Mapping[Kind, _Table] = {
     Kind.SECURITY_EVENT_COUNTS: _Table("security_event_counts", "minute"),
     Kind.ARCHIVES: _Table("archives", "created_at"),
 }
+_READ_ARCHIVES = sql.SQL("SELECT count(*), min(created_at), coalesce(sum(bytes), 0)::bigint FROM archives")
+"""Of archives the files count, not their record."""
 _READ_STOCK = text(read_sql("read_stock"))
 
 
@@ -58,6 +60,10 @@ async def read_stock(tx: Session, kind: Kind) -> Stock:
     if kind is Kind.VALIDATION_EVENTS and size > COUNTED_BYTES:
         return Stock(about_rows, True, size, oldest_day)
     connection = await driver_connection(tx)
+    if kind is Kind.ARCHIVES:
+        cursor = await connection.execute(_READ_ARCHIVES)
+        rows, oldest_at, size = await cursor.fetchone() or (0, None, 0)
+        return Stock(rows, False, size, oldest_at)
     is_estimate = size > COUNTED_BYTES
     counted = sql.SQL("NULL") if is_estimate else sql.SQL("count(*)")
     query = sql.SQL("SELECT {count}, min({moment}) FROM {table}").format(count=counted, **_names(table))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -105,7 +105,7 @@ async def count_rows(direct: DirectConnection, partition: Partition) -> int:
     return int(rows)
 
 
-async def copy_rows(direct: DirectConnection, partition: Partition) -> AsyncIterator[bytes]:
+async def copy_rows(direct: DirectConnection, partition: Partition) -> AsyncGenerator[bytes, None]:
     """The rows of a partition as lines of JSON, as they come; nothing is kept in memory."""
     copy = sql.SQL("COPY (SELECT row_to_json(event) FROM {} AS event) TO STDOUT").format(sql.Identifier(partition.name))
     async with direct.connection.cursor() as cursor, cursor.copy(copy) as lines:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import aclosing
 from datetime import datetime
 
 from app.db.brief import briefly
@@ -84,8 +85,10 @@ async def _prune_day(bench: Workbench, pruned: Pruned, partition: Partition, *, 
 async def _archive(bench: Workbench, partition: Partition) -> ArchiveFile:
     since = start_of(partition.day)
     async with archives.new_archive(bench.settings.archive_dir, partition.name, now=bench.now()) as writer:
-        async for line in partitions.copy_rows(bench.direct, partition):
-            await writer.add(line)
+        # Closed at once when this is cancelled: a copy that is left open keeps the connection busy.
+        async with aclosing(partitions.copy_rows(bench.direct, partition)) as lines:
+            async for line in lines:
+                await writer.add(line)
         return await writer.finish(Kind.VALIDATION_EVENTS, partition.name, since=since, until=since + DAY)
 
 

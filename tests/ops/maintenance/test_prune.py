@@ -142,7 +142,14 @@ def put_people(url: str, clock: Clock, organization_id: UUID | None = None) -> N
         )
         for days in (1000, 0):
             at = clock.now - timedelta(days=days)
-            values = {"id": new_id(), "user": user_id, "org": organization_id, "role": role, "at": at, "day": at.date()}
+            values: dict[str, object] = {
+                "id": new_id(),
+                "user": user_id,
+                "org": organization_id,
+                "role": role,
+                "at": at,
+                "day": at.date(),
+            }
             values["hash"] = str(values["id"]).encode()
             for statement in STATEMENTS:
                 connection.execute(statement.encode(), values)
@@ -174,7 +181,8 @@ STATEMENTS = (
         " VALUES (%(id)s, 'x', %(at)s, %(at)s, %(at)s, 0)"
     ),
     (
-        "INSERT INTO runs (id, kind, mutex_group, status, options, trigger, requested_by_kind, requested_at, finished_at)"
+        "INSERT INTO runs"
+        " (id, kind, mutex_group, status, options, trigger, requested_by_kind, requested_at, finished_at)"
         " VALUES (%(id)s, 'prune', 'tables', 'succeeded', '{}', 'command', 'x', %(at)s, %(at)s)"
     ),
     "INSERT INTO size_samples (day, subject, bytes) VALUES (%(day)s, %(id)s, 1)",
