@@ -12,24 +12,18 @@ from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
-from uuid import UUID
 
 import psycopg
 import pytest
 
 from app.db.engine import Database
-from app.db.models.base import new_id
 from app.domain.maintenance import PruneOptions
-from app.domain.permissions import COMMAND_LINE
-from app.domain.runs import Outcome, Progress, RunStatus
+from app.domain.runs import Progress, RunStatus
 from app.ops.maintenance import archives
 from app.ops.maintenance.prune import prune
-from app.services import legal_holds
-from app.services.legal_holds import PlaceLegalHold
 from app.settings import Settings
 from tests.conftest import Clock, make_settings
-from tests.factories.store import make_license, make_organization
-from tests.ops.maintenance.bench import counts_by_partition, put_validations, rows, workbench
+from tests.ops.maintenance.bench import counts_by_partition, kind, put_people, put_validations, rows, run, workbench
 
 EVERYTHING = """
     SELECT (SELECT count(*) FROM validation_events), (SELECT count(*) FROM sessions),
@@ -37,45 +31,9 @@ EVERYTHING = """
     (SELECT count(*) FROM runs), (SELECT count(*) FROM archives), (SELECT count(*) FROM pg_class)"""
 
 
-async def run(settings: Settings, clock: Clock, *, dry_run: bool = False) -> Outcome:
-    async with workbench(settings, clock) as bench:
-        return await prune(bench, PruneOptions(dry_run=dry_run))
-
-
-def kind(outcome: Outcome, name: str) -> dict[str, Any]:
-    [found] = [one for one in outcome.result["kinds"] if one["name"] == name]
-    assert isinstance(found, dict)
-    return found
-
-
 def read_archive(settings: Settings, name: str) -> list[dict[str, Any]]:
     with gzip.open(settings.archive_dir / name, "rt") as file:
         return [json.loads(line) for line in file]
-
-
-async def hold(url: str, clock: Clock, organization_id: UUID | None = None) -> UUID:
-    database = Database(url, pool_size=1)
-    async with database.transaction() as tx:
-        placed = await legal_holds.place(tx, COMMAND_LINE, PlaceLegalHold("case 7", organization_id), now=clock.now)
-    await database.close()
-    return placed.id
-
-
-async def release(url: str, clock: Clock, hold_id: UUID) -> None:
-    database = Database(url, pool_size=1)
-    async with database.transaction() as tx:
-        await legal_holds.release(tx, COMMAND_LINE, hold_id, now=clock.now)
-    await database.close()
-
-
-async def put_license(url: str) -> tuple[UUID, UUID]:
-    """The ids of an organization and of its license."""
-    database = Database(url, pool_size=1)
-    async with database.transaction() as tx:
-        organization = await make_organization(tx, name="Held Corp")
-        license, _ = await make_license(tx, organization=organization)
-    await database.close()
-    return organization.id, license.id
 
 
 async def test_an_old_day_is_archived_row_by_row_and_then_gone(
@@ -131,65 +89,6 @@ async def test_a_dry_run_tells_the_same_and_touches_nothing(
     assert sum(one["rows"] for one in again.result["kinds"]) == 0
 
 
-def put_people(url: str, clock: Clock, organization_id: UUID | None = None) -> None:
-    """An old and a young one of each kind that is deleted row by row."""
-    user_id = new_id()
-    role = "OPERATOR" if organization_id is None else "VIEWER"
-    with psycopg.connect(url) as connection:
-        connection.execute(
-            "INSERT INTO users (id, organization_id, email, name, role) VALUES (%s, %s, %s, 'x', %s)",
-            [user_id, organization_id, f"{user_id}@acme.example", role],
-        )
-        for days in (1000, 0):
-            at = clock.now - timedelta(days=days)
-            values: dict[str, object] = {
-                "id": new_id(),
-                "user": user_id,
-                "org": organization_id,
-                "role": role,
-                "at": at,
-                "day": at.date(),
-            }
-            values["hash"] = str(values["id"]).encode()
-            for statement in STATEMENTS:
-                connection.execute(statement.encode(), values)
-
-
-STATEMENTS = (
-    (
-        "INSERT INTO sessions (id, user_id, token_hash, created_at, expires_at)"
-        " VALUES (%(id)s, %(user)s, %(hash)s, %(at)s, %(at)s)"
-    ),
-    (
-        "INSERT INTO invitations (id, organization_id, email, role, token_hash, expires_at)"
-        " VALUES (%(id)s, %(org)s, 'a@b.example', %(role)s, %(hash)s, %(at)s)"
-    ),
-    (
-        "INSERT INTO password_resets (id, user_id, token_hash, created_at, expires_at)"
-        " VALUES (%(id)s, %(user)s, %(hash)s, %(at)s, %(at)s)"
-    ),
-    (
-        "INSERT INTO registrations (id, email, name, organization, token_hash, created_at, expires_at)"
-        " VALUES (%(id)s, 'a@b.example', 'x', '{}', %(hash)s, %(at)s, %(at)s)"
-    ),
-    (
-        "INSERT INTO idempotency_keys (caller, key, request_hash, created_at, status, body_encrypted)"
-        " VALUES ('x', %(id)s, 'x', %(at)s, 200, 'x')"
-    ),
-    (
-        "INSERT INTO outgoing_mails (id, message_encrypted, created_at, expires_at, next_attempt_at, attempts)"
-        " VALUES (%(id)s, 'x', %(at)s, %(at)s, %(at)s, 0)"
-    ),
-    (
-        "INSERT INTO runs"
-        " (id, kind, mutex_group, status, options, trigger, requested_by_kind, requested_at, finished_at)"
-        " VALUES (%(id)s, 'prune', 'tables', 'succeeded', '{}', 'command', 'x', %(at)s, %(at)s)"
-    ),
-    "INSERT INTO size_samples (day, subject, bytes) VALUES (%(day)s, %(id)s, 1)",
-    "INSERT INTO statement_samples (day, query_id, query, calls, total_milliseconds) VALUES (%(day)s, 1, 'x', 1, 1)",
-)
-
-
 async def test_what_has_ended_long_ago_is_deleted_and_the_rest_stays(
     settings: Settings, clock: Clock, fresh_database: str
 ) -> None:
@@ -207,68 +106,6 @@ async def test_what_has_ended_long_ago_is_deleted_and_the_rest_stays(
     assert rows(fresh_database, "SELECT count(*) FROM size_samples") == [(1,)]
     assert rows(fresh_database, "SELECT count(*) FROM statement_samples") == [(1,)]
     assert rows(fresh_database, "SELECT status FROM runs ORDER BY status") == [("running",), ("succeeded",)]
-
-
-async def test_while_the_whole_installation_is_held_no_evidence_goes_and_the_run_says_so(
-    settings: Settings, clock: Clock, fresh_database: str
-) -> None:
-    put_validations(fresh_database, clock.now - timedelta(days=100), 7)
-    put_people(fresh_database, clock)
-    hold_id = await hold(fresh_database, clock)
-
-    held = await run(settings, clock)
-
-    assert held.status is RunStatus.SUCCEEDED
-    for name in ("validation_events", "sessions", "invitations"):
-        assert (kind(held, name)["rows"], kind(held, name)["skipped"]) == (
-            0,
-            ["a legal hold keeps everything of the whole installation"],
-        )
-    assert kind(held, "idempotency_keys")["rows"] == 1
-    await release(fresh_database, clock, hold_id)
-    assert kind(await run(settings, clock), "validation_events")["rows"] == 7
-
-
-async def test_a_hold_on_an_organization_keeps_whole_days_with_its_rows_and_no_other(
-    settings: Settings, clock: Clock, fresh_database: str
-) -> None:
-    organization_id, license_id = await put_license(fresh_database)
-    put_people(fresh_database, clock, organization_id)
-    put_validations(fresh_database, clock.now - timedelta(days=100), 3)
-    put_validations(fresh_database, clock.now - timedelta(days=101), 5)
-    put_validations(fresh_database, clock.now - timedelta(days=101), 1, license_id)
-    await hold(fresh_database, clock, organization_id)
-
-    outcome = await run(settings, clock)
-
-    found = kind(outcome, "validation_events")
-    assert (found["rows"], found["skipped"]) == (
-        3,
-        ["validation_events_20251120: a legal hold on Held Corp, of which it has rows, keeps it"],
-    )
-    assert counts_by_partition(fresh_database) == {"validation_events_20251120": 6}
-    assert kind(outcome, "sessions")["skipped"] == ["legal holds on organizations keep 1"]
-    assert rows(fresh_database, "SELECT count(*) FROM invitations") == [(2,)]
-    assert outcome.warnings == ()
-
-
-async def test_a_hold_that_is_placed_while_a_day_is_archived_keeps_it(
-    settings: Settings, clock: Clock, fresh_database: str
-) -> None:
-    put_validations(fresh_database, clock.now - timedelta(days=100), 3)
-    database = Database(fresh_database, pool_size=1)
-    async with workbench(settings, clock) as bench:
-        async with database.transaction() as placing:
-            await legal_holds.place(placing, COMMAND_LINE, PlaceLegalHold("case 7"), now=clock.now)
-            pruning = asyncio.create_task(prune(bench, PruneOptions()))
-            while not list(settings.archive_dir.glob("*.manifest.json")):
-                await asyncio.wait([pruning], timeout=0.02)
-        outcome = await pruning
-    await database.close()
-
-    assert kind(outcome, "validation_events")["rows"] == 0
-    assert counts_by_partition(fresh_database) == {"validation_events_20251121": 3}
-    assert list(settings.archive_dir.iterdir()) == []
 
 
 async def test_without_a_folder_for_archives_nothing_is_dropped_and_the_run_tells_so(
