@@ -74,7 +74,7 @@ def upgrade() -> None:
         sa.Column("hash", sa.LargeBinary(), nullable=False),
         sa.Column("archive_id", sa.Uuid(), nullable=False),
         sa.Column("archive_sha256", sa.Text(), nullable=False),
-        sa.Column("seal", sa.LargeBinary(), nullable=False),
+        sa.Column("seal_hash", sa.LargeBinary(), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("position", name="pk_audit_bases"),
     )

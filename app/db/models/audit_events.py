@@ -75,5 +75,5 @@ class AuditBase(Model):
     hash: Mapped[bytes]
     archive_id: Mapped[UUID]
     archive_sha256: Mapped[str]
-    seal: Mapped[bytes]
+    seal_hash: Mapped[bytes]
     created_at: Mapped[datetime]

@@ -35,7 +35,7 @@ KEY_NAME = "audit_chain"
 
 _APPEND_LINKS = read_sql("append_audit_links")
 _ADD_BASE = sql.SQL(
-    "INSERT INTO audit_bases (position, hash, archive_id, archive_sha256, seal, created_at)"
+    "INSERT INTO audit_bases (position, hash, archive_id, archive_sha256, seal_hash, created_at)"
     " VALUES (%s, %s, %s, %s, %s, %s)"
 )
 _REMOVE_EVENTS = sql.SQL(
@@ -85,7 +85,7 @@ async def find_head(tx: Session) -> Head:
 
 async def find_base(tx: Session) -> Base | None:
     """Where the chain begins since its oldest part was archived; None while all of it is there."""
-    query = select(AuditBase.position, AuditBase.hash, AuditBase.archive_sha256, AuditBase.seal)
+    query = select(AuditBase.position, AuditBase.hash, AuditBase.archive_sha256, AuditBase.seal_hash)
     row = (await tx.execute(query.order_by(AuditBase.position.desc()).limit(1))).one_or_none()
     return None if row is None else Base(*row)
 
