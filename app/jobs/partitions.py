@@ -11,7 +11,6 @@ from app.ops.maintenance import partitions
 from app.runtime import Runtime
 from app.telemetry.logging import log
 
-LOCK_NAME = "validation partitions"
 STATEMENT_SECONDS = 900.0
 """For moving a day of many millions of rows, while validations go on."""
 
@@ -23,8 +22,7 @@ async def make_partitions(runtime: Runtime) -> None:
     url = runtime.settings.direct_url(runtime.database_url)
     with translated():
         async with direct_connection(url) as direct, direct.limits(statement_seconds=STATEMENT_SECONDS):
-            if await direct.try_hold(LOCK_NAME):
-                await _arrange(direct, runtime)
+            await _arrange(direct, runtime)
 
 
 async def _arrange(direct: DirectConnection, runtime: Runtime) -> None:

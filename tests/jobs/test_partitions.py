@@ -12,8 +12,9 @@ from fastapi import FastAPI
 from app.db.direct import direct_connection
 from app.domain.errors import Unavailable
 from app.jobs.catalog import JOBS
-from app.jobs.partitions import LOCK_NAME, make_partitions
+from app.jobs.partitions import make_partitions
 from app.jobs.scheduler import running_jobs
+from app.ops.maintenance.partitions import LOCK_NAME
 from app.runtime import Runtime
 from tests.ops.maintenance.bench import rows
 from tests.web.logs import LogLines

@@ -10,6 +10,7 @@ from app.db.direct import DirectConnection
 from app.db.queries import validation_partitions as partitions
 from app.domain.retention import TableBusy, start_of
 
+LOCK_NAME = "validation partitions"
 DAYS_AHEAD = 14
 LARGE_DEFAULT_BYTES = 16 * 1024 * 1024
 """So much is read in some hundredths of a second, while validations wait; more must not be."""
@@ -31,9 +32,11 @@ async def arrange(
 ) -> Arranged:
     """Give today, fourteen days ahead and every day of which the default partition has rows a partition.
 
-    Raises NotOwner. Each day is a transaction of its own.
+    Raises NotOwner. Each day is a transaction of its own; while another session is at it, nothing is done.
     """
     arranged = Arranged()
+    if not await direct.try_hold(LOCK_NAME):
+        return arranged
     await partitions.remove_guards(direct)
     there = {partition.day for partition in await partitions.list_partitions(direct)}
     for day in [*await partitions.list_days_in_default(direct, _start_of_today(now)), *_days_ahead(now)]:
