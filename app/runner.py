@@ -23,6 +23,7 @@ from app.domain.maintenance import read_options
 from app.domain.permissions import Principal
 from app.domain.runs import MutexGroup, Outcome, Progress, RunKind, RunStatus, Tell, lock_name_of
 from app.ops.maintenance.analyze import analyze
+from app.ops.maintenance.prune import prune
 from app.runtime import Runtime
 from app.services import runs
 from app.services.runs import RequestRun
@@ -42,6 +43,7 @@ Work = Callable[[Workbench, Any], Awaitable[Outcome]]
 
 WORKS: Mapping[RunKind, Work] = {
     RunKind.ANALYZE: analyze,
+    RunKind.PRUNE: prune,
 }
 """What each kind of run does; it gets the options of its kind."""
 

@@ -107,7 +107,11 @@ def verify(
 ) -> None:
     """Check that nothing in the trail was changed or removed; exit code 0 only when it is intact."""
     found = run_long(lambda runtime: _verify(runtime, head, has_bar=console.is_terminal and not as_json))
-    card = {"intact": found.is_intact, "position": found.head.position, "head": str(found.head)}
+    card: dict[str, Any] = {"intact": found.is_intact, "position": found.head.position, "head": str(found.head)}
+    if found.base is not None:
+        card["archivedUpTo"] = found.base.position
+    if found.remark is not None:
+        card["remark"] = found.remark
     findings = [
         {"kind": one.kind, "position": one.position, "eventId": one.event_id, "sentence": one.sentence}
         for one in found.findings

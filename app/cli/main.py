@@ -12,10 +12,12 @@ from app.cli import (
     diagnostics,
     encryption,
     healthcheck,
+    legal_holds,
     licenses,
     maintenance,
     organizations,
     products,
+    retention,
     runs,
     second_factors,
     security,
@@ -45,6 +47,8 @@ app.add_typer(diagnostics.app, name="database")
 app.add_typer(audit_events.app, name="audit")
 app.add_typer(maintenance.app, name="maintenance")
 app.add_typer(runs.app, name="runs")
+app.add_typer(retention.app, name="retention")
+app.add_typer(legal_holds.app, name="legal-holds")
 app.add_typer(users.app, name="users")
 app.add_typer(users.invitations_app, name="invitations")
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from app.db.queries import audit_chain
+from app.db.session import Session
 from app.domain.errors import EncryptionKeyMissing
 from app.vault import Vault, WrongKey
 
@@ -12,3 +14,9 @@ def decrypted(vault: Vault, encrypted: bytes) -> str:
         return vault.decrypt(encrypted)
     except WrongKey as error:
         raise EncryptionKeyMissing from error
+
+
+async def find_chain_key(tx: Session, vault: Vault) -> bytes | None:
+    """The key that seals the audit trail, None before the first sealing; raises EncryptionKeyMissing."""
+    secret = await audit_chain.find_chain_key(tx)
+    return None if secret is None else bytes.fromhex(decrypted(vault, secret.value_encrypted))

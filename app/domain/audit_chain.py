@@ -36,6 +36,24 @@ class Head:
 
 
 @dataclass(frozen=True, slots=True)
+class Base:
+    """Where the chain begins since all up to this position was archived, into a last file with this SHA-256.
+
+    The seal tells that whoever made it had the chain's key.
+    """
+
+    position: int
+    hash: bytes
+    archive_sha256: str
+    seal: bytes
+
+    @property
+    def head(self) -> Head:
+        """What the next link is linked to."""
+        return Head(self.position, self.hash)
+
+
+@dataclass(frozen=True, slots=True)
 class Link:
     """A link as it is stored; `canonical` is the event it seals, None when that is gone."""
 
@@ -70,6 +88,8 @@ class FindingKind(StrEnum):
     CHANGED = "changed"
     MISSING = "missing"
     GAP = "gap"
+    PUT_IN = "put_in"
+    FORGED_BASE = "forged_base"
     CUT_OFF = "cut_off"
     REWRITTEN = "rewritten"
     NEVER_SEALED = "never_sealed"
@@ -88,21 +108,46 @@ class Finding:
 
 @dataclass(slots=True)
 class Verification:
-    """What is known of the chain so far, while its links are looked at in order."""
+    """What is known of the chain so far, while its links are looked at in order; `remark` is no fault of the trail."""
 
     key: bytes
     expected: Head | None = None
     head: Head = field(default_factory=Head)
+    base: Base | None = None
     findings: list[Finding] = field(default_factory=list)
     finding_count: int = 0
+    remark: str | None = None
 
     @property
     def is_intact(self) -> bool:
         """Whether nothing wrong was found."""
         return self.finding_count == 0
 
+    def begin(self, base: Base | None) -> None:
+        """Start at the base, or at the very first link; what was found before is forgotten."""
+        self.base, self.head, self.remark = base, Head() if base is None else base.head, None
+        self.findings, self.finding_count = [], 0
+        if base is None:
+            return
+        if not is_base(self.key, base):
+            sentence = f"Position {base.position}: the base of the chain was not made with its key."
+            self.add(Finding(FindingKind.FORGED_BASE, sentence, base.position))
+        expected = self.expected
+        if expected is not None and expected.position < base.position:
+            self.remark = (
+                f"Position {expected.position} is archived, with all up to {base.position}; compare its hash in the"
+                " archive that holds it, and keep the head that is printed now."
+            )
+        if expected is not None and expected.position == base.position and expected.hash != base.hash:
+            sentence = f"Position {base.position} has another hash than it had before: the chain was written anew."
+            self.add(Finding(FindingKind.REWRITTEN, sentence, base.position))
+
     def look_at(self, link: Link) -> None:
         """Judge the next link; behind a wrong one it goes on from what is stored, so that each wrong is told once."""
+        if self.base is not None and link.position <= self.base.position:
+            sentence = f"Position {link.position} was archived, and a link was put in there again."
+            self.add(Finding(FindingKind.PUT_IN, sentence, link.position, link.event_id))
+            return
         for finding in self._wrongs(link):
             self.add(finding)
         self.head = Head(link.position, link.hash)
@@ -165,6 +210,22 @@ def link_hash(key: bytes, previous: bytes, canonical: str | None) -> bytes:
 def is_link(key: bytes, previous: bytes, link: Link) -> bool:
     """Whether the link's hash is the one of its event and the link before."""
     return hmac.compare_digest(link_hash(key, previous, link.canonical), link.hash)
+
+
+def make_base(key: bytes, head: Head, archive_sha256: str) -> Base:
+    """The base that says that all up to here was archived."""
+    return Base(head.position, head.hash, archive_sha256, _base_seal(key, head, archive_sha256))
+
+
+def is_base(key: bytes, base: Base) -> bool:
+    """Whether the base was made with this key, as it is."""
+    return hmac.compare_digest(_base_seal(key, base.head, base.archive_sha256), base.seal)
+
+
+def _base_seal(key: bytes, head: Head, archive_sha256: str) -> bytes:
+    """Under a key of its own: a link's hash, whose first half others may choose, is never the seal of a base."""
+    base_key = hmac.new(key, b"audit base", hashlib.sha256).digest()
+    return hmac.new(base_key, f"{head}:{archive_sha256}".encode(), hashlib.sha256).digest()
 
 
 def parse_head(text: str) -> Head:

@@ -59,6 +59,8 @@ class EventName(StrEnum):
     RUN_REQUESTED = "run.requested"
     RUN_CANCEL_REQUESTED = "run.cancel_requested"
     RUN_FINISHED = "run.finished"
+    LEGAL_HOLD_PLACED = "legal_hold.placed"
+    LEGAL_HOLD_RELEASED = "legal_hold.released"
 
 
 def describe_changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Any]:

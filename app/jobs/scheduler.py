@@ -32,6 +32,8 @@ async def running_jobs(runtime: Runtime, jobs: Sequence[Job] = JOBS) -> AsyncIte
 
 
 async def _repeat(job: Job, runtime: Runtime) -> None:
+    if job.is_done_at_start:
+        await _do(job, runtime)
     while True:
         await asyncio.sleep(job.every.total_seconds())
         await _do(job, runtime)

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from app.db.encrypted import decrypted
+from app.db.encrypted import find_chain_key
 from app.db.engine import Database
 from app.db.models import InstallationSecret
 from app.db.queries import audit_chain
 from app.db.session import Session
-from app.domain.audit_chain import KEY_BYTES, AuditKeyMissing, Head, Verification, make_links
+from app.domain.audit_chain import KEY_BYTES, AuditKeyMissing, Base, Head, Verification, make_links
 from app.vault import Vault
 
 SEALED_AT_ONCE = 250
@@ -52,32 +52,50 @@ async def read_head(database: Database) -> Head:
 async def begin_verification(database: Database, vault: Vault, expected: Head | None) -> Verification:
     """A verification that has looked at nothing yet; raises EncryptionKeyMissing and AuditKeyMissing."""
     async with database.transaction() as tx:
-        key = await _find_key(tx, vault)
+        key = await find_chain_key(tx, vault)
         if key is None and await audit_chain.find_head(tx) != Head():
             raise AuditKeyMissing
     return Verification(key or b"", expected)
 
 
 async def verify(database: Database, verification: Verification, *, now: datetime) -> AsyncIterator[Progress]:
-    """Look at all links that there are now, then at all events, in small transactions; yields what each looked at."""
+    """Look at all links that there are now, then at all events, in small transactions; yields what each looked at.
+
+    When the oldest part is archived meanwhile, what was found may be wrong: then it starts anew.
+    """
+    while True:
+        base = await _read_base(database)
+        verification.begin(base)
+        async for step in _look_at_links(database, verification):
+            yield step
+        verification.end()
+        async for step in _look_at_events(database, verification, now - PATIENCE):
+            yield step
+        if await _read_base(database) == base:
+            return
+
+
+async def _look_at_links(database: Database, verification: Verification) -> AsyncIterator[Progress]:
     last = await read_head(database)
+    after = 0
     while True:
         async with database.transaction() as tx:
-            links = await audit_chain.list_links(
-                tx, after=verification.head.position, last=last.position, limit=VERIFIED_AT_ONCE
-            )
+            links = await audit_chain.list_links(tx, after=after, last=last.position, limit=VERIFIED_AT_ONCE)
         for link in links:
             verification.look_at(link)
         yield Progress(links=len(links))
         if len(links) < VERIFIED_AT_ONCE:
-            break
-    verification.end()
+            return
+        after = links[-1].position
+
+
+async def _look_at_events(
+    database: Database, verification: Verification, old_before: datetime
+) -> AsyncIterator[Progress]:
     after: UUID | None = None
     while True:
         async with database.transaction() as tx:
-            events = await audit_chain.list_event_states(
-                tx, after=after, old_before=now - PATIENCE, limit=VERIFIED_AT_ONCE
-            )
+            events = await audit_chain.list_event_states(tx, after=after, old_before=old_before, limit=VERIFIED_AT_ONCE)
         for event in events:
             verification.look_at_event(event)
         yield Progress(events=len(events))
@@ -86,22 +104,22 @@ async def verify(database: Database, verification: Verification, *, now: datetim
         after = events[-1].event_id
 
 
+async def _read_base(database: Database) -> Base | None:
+    async with database.transaction() as tx:
+        return await audit_chain.find_base(tx)
+
+
 async def _seal_some(tx: Session, vault: Vault, now: datetime) -> int:
     if not await audit_chain.has_unsealed(tx) or not await audit_chain.try_lock_chain(tx):
         return 0
     head = await audit_chain.find_head(tx)
-    key = await _find_key(tx, vault) or await _make_key(tx, vault, head, now)
+    key = await find_chain_key(tx, vault) or await _make_key(tx, vault, head, now)
     events = await audit_chain.list_unsealed(tx, sealed_at=now, limit=SEALED_AT_ONCE)
 
     links = make_links(key, head, events)
 
     await audit_chain.append_links(tx, links, events, sealed_at=now)
     return len(events)
-
-
-async def _find_key(tx: Session, vault: Vault) -> bytes | None:
-    secret = await audit_chain.find_chain_key(tx)
-    return None if secret is None else bytes.fromhex(decrypted(vault, secret.value_encrypted))
 
 
 async def _make_key(tx: Session, vault: Vault, head: Head, now: datetime) -> bytes:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from app.db.encrypted import decrypted
 from app.db.models import IdempotencyKey
@@ -11,9 +11,8 @@ from app.db.queries import idempotency_keys
 from app.db.session import Session
 from app.domain.errors import IdempotencyKeyReused
 from app.domain.permissions import Principal
+from app.domain.retention import IDEMPOTENCY_LIFETIME
 from app.vault import Vault
-
-LIFETIME = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +43,7 @@ async def find_answer(tx: Session, vault: Vault, request: Request, *, now: datet
     found = await idempotency_keys.lock_idempotency_key(tx, request.caller_name, request.key)
     if found is None:
         return None
-    if found.created_at < now - LIFETIME:
+    if found.created_at < now - IDEMPOTENCY_LIFETIME:
         await tx.delete(found)
         await tx.flush()
         return None

@@ -15,6 +15,8 @@ from app.settings.values import (
     Bucket,
     CacheUrl,
     DatabaseUrl,
+    Days,
+    DaysOrOff,
     Directory,
     Email,
     Emails,
@@ -201,6 +203,19 @@ class Settings(BaseModel):
         StoreAwayRules(StoreAway.OWN),
         description="What limits do while REDIS_URL is away: own (each process counts alone), open (let pass) or "
         "closed (refuse); exceptions by policy.",
+    )
+
+    validation_retention_days: Days = Field(
+        90, description="How many days an answered validation is kept before it is archived and removed."
+    )
+    audit_retention_days: DaysOrOff = Field(
+        730,
+        description="How many days a change stays in the audit trail before it is archived and removed, or off; then "
+        "it stays for ever.",
+    )
+    archive_dir: Directory = Field(
+        default_factory=lambda given: given["data_dir"] / "archive",
+        description="Directory for archives of what was removed; when not set, `archive` under DATA_DIR.",
     )
 
     backup_dir: Directory = Field(

@@ -154,6 +154,10 @@ def _parse_rate(value: object) -> object:
     return RateLimit(int(match[1]), RatePeriod(match[2]))
 
 
+def _parse_days(value: object) -> object:
+    return None if isinstance(value, str) and value.lower() == "off" else value
+
+
 def _parse_store_away(value: object) -> object:
     """`own`, or policies with what each does: `own,validate=open`; whoever is not named does what stands alone."""
     if not isinstance(value, str):
@@ -262,6 +266,12 @@ Rate = Annotated[
     RateLimit | None,
     BeforeValidator(_parse_rate),
     Right("<count>/<second|minute|hour|day>, such as 600/minute, or off"),
+]
+Days = Annotated[int, Field(ge=1, le=36500), Right("a whole number from 1 to 36500")]
+DaysOrOff = Annotated[
+    Annotated[int, Field(ge=1, le=36500)] | None,
+    BeforeValidator(_parse_days),
+    Right("a whole number from 1 to 36500, or off"),
 ]
 AwayPolicies = Annotated[
     StoreAwayRules,

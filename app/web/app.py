@@ -23,7 +23,9 @@ from app.web import account_pages, probes, problems
 from app.web.admin import audit_events as whole_audit_trail
 from app.web.admin import (
     database,
+    legal_holds,
     maintenance,
+    retention,
     runs,
     security,
 )
@@ -74,6 +76,8 @@ NOUNS = (
     maintenance,
     runs,
     database,
+    retention,
+    legal_holds,
     whole_audit_trail,
 )
 

@@ -23,7 +23,7 @@ CHANGES: list[LiteralString] = [
 INSERT = """
     INSERT INTO audit_events (id, occurred_at, event, subject_id, actor_kind, data)
     VALUES (gen_random_uuid(), now(), 'license.changed', 'x', 'command_line', '{}')"""
-COLUMNS = {"audit_events": "event", "audit_links": "hash"}
+COLUMNS = {"audit_events": "event", "audit_links": "hash", "audit_bases": "hash"}
 
 
 @pytest.fixture(scope="module")

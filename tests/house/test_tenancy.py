@@ -65,8 +65,29 @@ NO_TENANT_YET = {
     "append_links": "one chain seals the trail of all",
     "list_links": "one chain seals the trail of all",
     "list_event_states": "one chain seals the trail of all",
+    "find_base": "one chain seals the trail of all",
+    "list_archivable": "one chain seals the trail of all",
+    "remove_prefix": "one chain seals the trail of all",
+    "list_partitions": "a day has the validations of all",
+    "default_bytes": "a day has the validations of all",
+    "list_days_in_default": "a day has the validations of all",
+    "count_in_default": "a day has the validations of all",
+    "make_partition": "a day has the validations of all",
+    "remove_guards": "a day has the validations of all",
+    "lock_and_count": "a day has the validations of all",
+    "count_rows": "a day has the validations of all",
+    "copy_rows": "a day has the validations of all",
+    "drop_partition": "a day has the validations of all",
+    "find_held_organization": "what is held was looked up for the whole installation",
+    "read_stock": "retention is the installation's",
+    "count_old": "retention is the installation's",
+    "count_held": "retention is the installation's",
+    "delete_old": "retention is the installation's",
 }
-INSTALLATION_TABLES = {"OutgoingMail", "Plan", "Product", "Registration", "Run", "SizeSample", "StatementSample"}
+INSTALLATION_TABLES = {
+    *("Archive", "LegalHold", "OutgoingMail", "Plan", "Product", "Registration", "Run", "SizeSample"),
+    "StatementSample",
+}
 
 
 def tenant_models() -> set[str]:

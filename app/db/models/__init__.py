@@ -1,11 +1,13 @@
 """All tables; importing this package makes `Model.metadata` complete."""
 
 from app.db.models.api_keys import ApiKey
-from app.db.models.audit_events import AuditEvent, AuditLink, UnsealedAuditEvent
+from app.db.models.archives import Archive
+from app.db.models.audit_events import AuditBase, AuditEvent, AuditLink, UnsealedAuditEvent
 from app.db.models.base import Model
 from app.db.models.idempotency_keys import IdempotencyKey
 from app.db.models.installation_secrets import InstallationSecret
 from app.db.models.invitations import Invitation
+from app.db.models.legal_holds import LegalHold
 from app.db.models.licenses import License
 from app.db.models.machines import Machine
 from app.db.models.organizations import Organization
@@ -21,12 +23,15 @@ from app.db.models.validation_events import ValidationEvent
 
 __all__ = [
     "ApiKey",
+    "Archive",
+    "AuditBase",
     "AuditEvent",
     "AuditLink",
     "IdempotencyKey",
     "Identity",
     "InstallationSecret",
     "Invitation",
+    "LegalHold",
     "License",
     "LoginSession",
     "Machine",

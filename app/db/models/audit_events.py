@@ -15,7 +15,10 @@ from app.db.models.base import Model, new_id
 
 
 class AuditEvent(Model):
-    """A change that was made; written in the same transaction as the change, and never changed or deleted."""
+    """A change that was made, written in the same transaction as the change, and never changed.
+
+    It goes only when it is sealed, archived, and covered by a base of the chain.
+    """
 
     __tablename__ = "audit_events"
 
@@ -58,3 +61,19 @@ class UnsealedAuditEvent(Model):
     __tablename__ = "audit_unsealed"
 
     event_id: Mapped[UUID] = mapped_column(primary_key=True)
+
+
+class AuditBase(Model):
+    """Where the chain begins since its oldest part was archived; sealed by its key, so that nobody else makes one.
+
+    The database lets events and links go only up to the highest base.
+    """
+
+    __tablename__ = "audit_bases"
+
+    position: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    hash: Mapped[bytes]
+    archive_id: Mapped[UUID]
+    archive_sha256: Mapped[str]
+    seal_hash: Mapped[bytes]
+    created_at: Mapped[datetime]

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
+from psycopg import sql
 from sqlalchemy import (
     ColumnElement,
     DateTime,
@@ -17,18 +19,43 @@ from sqlalchemy import (
     func,
     literal,
     literal_column,
+    or_,
     select,
 )
 
+from app.db.direct import DirectConnection
 from app.db.locks import try_lock_name
-from app.db.models import AuditEvent, AuditLink, InstallationSecret, UnsealedAuditEvent
+from app.db.models import AuditBase, AuditEvent, AuditLink, InstallationSecret, UnsealedAuditEvent
 from app.db.session import Session, driver_connection
 from app.db.sql import read_sql
-from app.domain.audit_chain import EventState, Head, Link, UnsealedEvent
+from app.domain.archives import ArchiveFile
+from app.domain.audit_chain import Base, EventState, Head, Link, UnsealedEvent
 
 KEY_NAME = "audit_chain"
 
 _APPEND_LINKS = read_sql("append_audit_links")
+_ADD_BASE = sql.SQL(
+    "INSERT INTO audit_bases (position, hash, archive_id, archive_sha256, seal_hash, created_at)"
+    " VALUES (%s, %s, %s, %s, %s, %s)"
+)
+_REMOVE_EVENTS = sql.SQL(
+    "WITH gone AS (DELETE FROM audit_events USING audit_links AS link"
+    " WHERE link.event_id = audit_events.id AND link.position <= %s RETURNING 1) SELECT count(*) FROM gone"
+)
+_REMOVE_LINKS = sql.SQL(
+    "WITH gone AS (DELETE FROM audit_links WHERE position <= %s RETURNING 1) SELECT count(*) FROM gone"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Archivable:
+    """A link with its event, as an archive keeps them; `document` is the event as JSON, None when it is gone."""
+
+    link: Link
+    sealed_at: datetime
+    occurred_at: datetime | None
+    is_held: bool
+    document: str | None
 
 
 async def has_unsealed(tx: Session) -> bool:
@@ -47,10 +74,20 @@ async def find_chain_key(tx: Session) -> InstallationSecret | None:
 
 
 async def find_head(tx: Session) -> Head:
-    """The end of the chain."""
+    """The end of the chain, which is its base when all of it was archived."""
     query = select(AuditLink.position, AuditLink.hash).order_by(AuditLink.position.desc()).limit(1)
     row = (await tx.execute(query)).one_or_none()
-    return Head() if row is None else Head(row[0], row[1])
+    if row is not None:
+        return Head(row[0], row[1])
+    base = await find_base(tx)
+    return Head() if base is None else base.head
+
+
+async def find_base(tx: Session) -> Base | None:
+    """Where the chain begins since its oldest part was archived; None while all of it is there."""
+    query = select(AuditBase.position, AuditBase.hash, AuditBase.archive_sha256, AuditBase.seal_hash)
+    row = (await tx.execute(query.order_by(AuditBase.position.desc()).limit(1))).one_or_none()
+    return None if row is None else Base(*row)
 
 
 async def list_unsealed(tx: Session, *, sealed_at: datetime, limit: int) -> Sequence[UnsealedEvent]:
@@ -96,6 +133,42 @@ async def list_links(tx: Session, *, after: int, last: int, limit: int) -> Seque
         .limit(limit)
     )
     return [Link(*row) for row in await tx.execute(query)]
+
+
+async def list_archivable(
+    tx: Session, *, after: int, organization_ids: Sequence[str], limit: int
+) -> Sequence[Archivable]:
+    """The links behind a position, in order, with all that an archive keeps; those of some organizations are marked."""
+    is_held = or_(
+        cast(AuditEvent.organization_id, Text).in_(organization_ids), AuditEvent.subject_id.in_(organization_ids)
+    )
+    query = (
+        select(AuditLink.position, AuditLink.event_id, AuditLink.hash, _canonical(AuditLink.sealed_at))
+        .add_columns(AuditLink.sealed_at, AuditEvent.occurred_at, func.coalesce(is_held, literal(False)))
+        .add_columns(cast(func.row_to_json(literal_column("audit_events")), Text))
+        .outerjoin(AuditEvent, AuditEvent.id == AuditLink.event_id)
+        .where(AuditLink.position > after)
+        .order_by(AuditLink.position)
+        .limit(limit)
+    )
+    return [Archivable(Link(*row[:4]), *row[4:]) for row in await tx.execute(query)]
+
+
+async def remove_prefix(direct: DirectConnection, base: Base, archive: ArchiveFile) -> tuple[int, int]:
+    """Let all events and links up to a base go, in the present transaction; how many of each they were.
+
+    The role gives itself the permission for as long as the transaction lasts, and nobody else sees that; the triggers
+    let go what the base covers, and nothing else.
+    """
+    await direct.execute(sql.SQL("GRANT DELETE ON audit_events, audit_links TO CURRENT_USER"))
+    await direct.execute(
+        _ADD_BASE,
+        [base.position, base.hash, archive.id, archive.sha256, base.seal, archive.created_at],
+    )
+    [[events]] = await direct.execute(_REMOVE_EVENTS, [base.position])
+    [[links]] = await direct.execute(_REMOVE_LINKS, [base.position])
+    await direct.execute(sql.SQL("REVOKE DELETE ON audit_events, audit_links FROM CURRENT_USER"))
+    return events, links
 
 
 async def list_event_states(

@@ -1,0 +1,108 @@
+"""Commands about what is kept how long, and about archives."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import typer
+from rich.filesize import decimal
+
+from app.cli.context import AsJson, Cursor, run, run_long
+from app.cli.output import FAILED, print_json, say, show, show_list, show_table
+from app.db.models import Archive
+from app.db.session import Session
+from app.domain.pages import MAX_LIMIT, Page, PageRequest
+from app.domain.retention import Rule, Stock
+from app.ops.maintenance import archives, retention
+from app.runtime import Runtime
+
+app = typer.Typer(no_args_is_help=True, help="Retention: what is kept how long, and the archives of what was removed.")
+
+
+@app.command("show")
+def show_all(as_json: AsJson = False) -> None:
+    """Show everything that grows, how long it is kept, and how much there is."""
+
+    async def work(tx: Session, runtime: Runtime) -> Sequence[tuple[Rule, Stock]]:
+        return await retention.show(tx, runtime.settings)
+
+    found = run(work)
+    if as_json:
+        print_json({"kinds": [_kind(rule, stock) for rule, stock in found]})
+    else:
+        show_table("Kept", [_row(rule, stock) for rule, stock in found])
+
+
+@app.command("archives")
+def list_archives(cursor: Cursor = None, as_json: AsJson = False) -> None:
+    """List the archives on record, newest first, at most 200."""
+
+    async def work(tx: Session, runtime: Runtime) -> Page[Archive]:
+        return await archives.list_page(tx, PageRequest(MAX_LIMIT, cursor))
+
+    found = run(work)
+    cards = [_card(archive) for archive in found.items]
+    show_list(cards, found.next_cursor, ("createdAt", "fileName", "subject", "rows", "bytes"), as_json=as_json)
+
+
+@app.command("verify-archives")
+def verify_archives(as_json: AsJson = False) -> None:
+    """Check that every archive on record is there and whole; exit code 0 only when all are."""
+    count, wrong = run_long(_verify)
+    if as_json:
+        print_json({"archives": count, "findings": wrong})
+    else:
+        show({"archives": count, "whole": count - len(wrong)}, as_json=False)
+        for sentence in wrong:
+            say(sentence)
+    if wrong:
+        raise typer.Exit(FAILED)
+
+
+async def _verify(runtime: Runtime) -> tuple[int, list[str]]:
+    """How many archives there are, and a sentence for each that is not right."""
+    found = [wrong async for _, wrong in archives.verify_all(runtime.database, runtime.settings.archive_dir)]
+    return len(found), [sentence for sentence in found if sentence is not None]
+
+
+def _kind(rule: Rule, stock: Stock) -> dict[str, Any]:
+    return {
+        "name": rule.kind,
+        "kept": rule.kept,
+        "keptDays": None if rule.kept_for is None else rule.kept_for.days,
+        "countedFrom": rule.counted_from,
+        "end": rule.end,
+        "isEvidence": rule.is_evidence,
+        "rows": stock.rows,
+        "isEstimate": stock.is_estimate,
+        "bytes": stock.bytes,
+        "oldestAt": stock.oldest_at,
+    }
+
+
+def _row(rule: Rule, stock: Stock) -> dict[str, Any]:
+    about = "about " if stock.is_estimate else ""
+    return {
+        "name": rule.kind,
+        "kept": rule.kept,
+        "then": rule.end.replace("_", " "),
+        "rows": f"{about}{stock.rows}",
+        "size": decimal(stock.bytes),
+        "oldest": stock.oldest_at,
+    }
+
+
+def _card(archive: Archive) -> dict[str, Any]:
+    return {
+        "id": archive.id,
+        "kind": archive.kind,
+        "subject": archive.subject,
+        "fileName": archive.file_name,
+        "rows": archive.rows,
+        "bytes": archive.bytes,
+        "sha256": archive.sha256,
+        "since": archive.since,
+        "until": archive.until,
+        "createdAt": archive.created_at,
+    }
