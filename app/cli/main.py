@@ -10,6 +10,7 @@ from app.cli import (
     audit_events,
     database,
     encryption,
+    error_groups,
     healthcheck,
     licenses,
     organizations,
@@ -32,6 +33,7 @@ app.command("healthcheck")(healthcheck.healthcheck)
 app.command("reset-password")(database.reset_password)
 app.command("reencrypt")(encryption.reencrypt)
 app.command("reset-second-factor")(second_factors.reset_second_factor)
+app.command("errors")(error_groups.show_errors)
 app.add_typer(organizations.app, name="organizations")
 app.add_typer(products.app, name="products")
 app.add_typer(products.plans_app, name="plans")

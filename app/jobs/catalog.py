@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from app.jobs.audit_chain import seal_audit_events, tell_audit_head
+from app.jobs.error_groups import forget_old_errors, store_errors
 from app.jobs.mail import send_mail
 from app.jobs.security_events import forget_old_security_events, store_security_events
 from app.runtime import Runtime
@@ -30,5 +31,7 @@ JOBS: tuple[Job, ...] = (
     Job("tell_audit_head", timedelta(hours=1), tell_audit_head, is_done_at_stop=True),
     Job("store_security_events", timedelta(seconds=2), store_security_events, is_done_at_stop=True),
     Job("forget_old_security_events", timedelta(hours=1), forget_old_security_events),
+    Job("store_errors", timedelta(seconds=2), store_errors, is_done_at_stop=True),
+    Job("forget_old_errors", timedelta(hours=1), forget_old_errors),
     Job("send_mail", timedelta(seconds=2), send_mail),
 )

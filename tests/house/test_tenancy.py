@@ -51,6 +51,10 @@ NO_TENANT_YET = {
     "append_events": "the answer belongs to whoever asked",
     "append_event_counts": "security events are the installation's",
     "delete_event_counts": "security events are the installation's",
+    "list_known": "errors are the installation's",
+    "add_counts": "errors are the installation's",
+    "sum_groups": "errors are the installation's",
+    "delete_groups": "errors are the installation's",
     "limit_statements": "only callers of the installation ask for the security summary",
     "sum_events": "only callers of the installation ask for the security summary",
     "find_odd_licenses": "only callers of the installation ask for the security summary",
@@ -66,7 +70,16 @@ NO_TENANT_YET = {
     "list_links": "one chain seals the trail of all",
     "list_event_states": "one chain seals the trail of all",
 }
-INSTALLATION_TABLES = {"OutgoingMail", "Plan", "Product", "Registration", "Run", "SizeSample", "StatementSample"}
+INSTALLATION_TABLES = {
+    "ErrorGroupCount",
+    "OutgoingMail",
+    "Plan",
+    "Product",
+    "Registration",
+    "Run",
+    "SizeSample",
+    "StatementSample",
+}
 
 
 def tenant_models() -> set[str]:

@@ -3,6 +3,7 @@
 from app.db.models.api_keys import ApiKey
 from app.db.models.audit_events import AuditEvent, AuditLink, UnsealedAuditEvent
 from app.db.models.base import Model
+from app.db.models.error_groups import ErrorGroupCount
 from app.db.models.idempotency_keys import IdempotencyKey
 from app.db.models.installation_secrets import InstallationSecret
 from app.db.models.invitations import Invitation
@@ -23,6 +24,7 @@ __all__ = [
     "ApiKey",
     "AuditEvent",
     "AuditLink",
+    "ErrorGroupCount",
     "IdempotencyKey",
     "Identity",
     "InstallationSecret",
