@@ -9,6 +9,7 @@ from datetime import timedelta
 from app.jobs.audit_chain import seal_audit_events, tell_audit_head
 from app.jobs.error_groups import forget_old_errors, store_errors
 from app.jobs.mail import send_mail
+from app.jobs.samples import take_samples
 from app.jobs.security_events import forget_old_security_events, store_security_events
 from app.runtime import Runtime
 
@@ -33,5 +34,6 @@ JOBS: tuple[Job, ...] = (
     Job("forget_old_security_events", timedelta(hours=1), forget_old_security_events),
     Job("store_errors", timedelta(seconds=2), store_errors, is_done_at_stop=True),
     Job("forget_old_errors", timedelta(hours=1), forget_old_errors),
+    Job("take_samples", timedelta(minutes=1), take_samples),
     Job("send_mail", timedelta(seconds=2), send_mail),
 )
