@@ -23,6 +23,7 @@ from app.limiter import Limiter, open_limiter
 from app.mail import Mailer
 from app.ops.error_groups import ErrorTally
 from app.ops.health import is_database_connected
+from app.ops.overview.inquiry import Installation
 from app.ops.security_events import SecurityTally
 from app.outbound import open_client
 from app.passwords import Passwords
@@ -78,6 +79,10 @@ class Runtime:
     def now(self) -> datetime:
         """The time in UTC."""
         return self.clock()
+
+    def installation(self) -> Installation:
+        """What reports look at."""
+        return Installation(self.settings, self.database, self.probe_lane, self.head_revision)
 
     def uptime_seconds(self) -> int:
         """Whole seconds since the start."""

@@ -15,6 +15,7 @@ from app.cli import (
     licenses,
     organizations,
     products,
+    reports,
     second_factors,
     security,
     serve,
@@ -34,6 +35,7 @@ app.command("reset-password")(database.reset_password)
 app.command("reencrypt")(encryption.reencrypt)
 app.command("reset-second-factor")(second_factors.reset_second_factor)
 app.command("errors")(error_groups.show_errors)
+app.command("report")(reports.report)
 app.add_typer(organizations.app, name="organizations")
 app.add_typer(products.app, name="products")
 app.add_typer(products.plans_app, name="plans")

@@ -6,16 +6,30 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 
+from app.domain.findings import Finding, Level
+
 MIN_SAMPLES = 7
 """Fewer days than these say nothing: a week has its own rhythm."""
 FARTHEST = timedelta(days=3650)
 MIN_CALLS = 20
 MIN_MILLISECONDS = 50.0
 SLOWER = 2.0
+SOON = timedelta(days=30)
+VERY_SOON = timedelta(days=7)
+FULL_WARNING = 0.8
+FULL_BAD = 0.95
 
 
 class ByteCount(int):
-    """A number of bytes, which people read as 1.5 GB."""
+    """A number of bytes, which people read as `1.5 GB`; a unit is 1024 of the one before."""
+
+    def __str__(self) -> str:
+        size = float(self)
+        for unit in ("B", "kB", "MB", "GB"):
+            if abs(size) < 1023.95:
+                return f"{size:.0f} B" if unit == "B" else f"{size:.1f} {unit}"
+            size /= 1024
+        return f"{size:.1f} TB"
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +92,27 @@ def judge_growth(sizes: Mapping[date, int], limit: int | None) -> Growth:
     if days > FARTHEST.days:
         return Growth(slope, None, "not within ten years")
     return Growth(slope, last + timedelta(days=int(days)), None)
+
+
+def judge_size(size: ByteCount, growth: Growth, limit: ByteCount | None, today: date) -> Finding:
+    """What is said of the database: its size, how it grows, and when it reaches its limit."""
+    grows = "" if growth.bytes_per_day is None else f" and changes by {ByteCount(growth.bytes_per_day)} a day"
+    sentence = f"The database has {size}{grows}; "
+    if limit is None:
+        return Finding("database_size", Level.GOOD, f"{sentence}no limit is known, DATABASE_SIZE_LIMIT is not set.")
+    if growth.reached_on is None:
+        sentence += f"there is no date on which it reaches its limit of {limit}: {growth.reason}."
+    else:
+        sentence += f"it reaches its limit of {limit} on {growth.reached_on}."
+    left = None if growth.reached_on is None else growth.reached_on - today
+    if size >= FULL_BAD * limit or (left is not None and left <= VERY_SOON):
+        level = Level.BAD
+    elif size >= FULL_WARNING * limit or (left is not None and left <= SOON):
+        level = Level.WARNING
+    else:
+        level = Level.GOOD
+    action = None if level is Level.GOOD else "license-server maintenance prune --dry-run"
+    return Finding("database_size", level, sentence, action)
 
 
 def compare_statements(earlier: Sequence[StatementCost], later: Sequence[StatementCost]) -> list[StatementChange]:

@@ -21,7 +21,7 @@ from app.telemetry.multiprocess import fold_dead_workers
 from app.telemetry.security_log import SecurityEvent
 from app.web import account_pages, probes, problems
 from app.web.admin import audit_events as whole_audit_trail
-from app.web.admin import error_groups, security
+from app.web.admin import error_groups, reports, security
 from app.web.api import (
     api_keys,
     audit_events,
@@ -67,6 +67,7 @@ NOUNS = (
     audit_events,
     security,
     error_groups,
+    reports,
     whole_audit_trail,
 )
 

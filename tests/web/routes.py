@@ -89,6 +89,7 @@ ACCESS = {
     "DELETE /api/api-keys/{api_key_id}": "api-keys:write",
     "GET /admin/security/summary": "ops:read",
     "GET /admin/errors": "ops:read",
+    "GET /admin/reports/{period}": "ops:read",
     "GET /api/audit-events": "audit:read",
     "GET /admin/audit-events": "audit:read",
     "GET /admin/audit-events/export": "audit:read",

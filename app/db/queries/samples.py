@@ -98,6 +98,12 @@ async def find_statement_day(tx: Session, until: date) -> date | None:
     return day
 
 
+async def find_first_statement_day(tx: Session, since: date) -> date | None:
+    """The first day with a sample of statements, at the earliest this one."""
+    day: date | None = await tx.scalar(select(func.min(StatementSample.day)).where(StatementSample.day >= since))
+    return day
+
+
 async def list_statements(tx: Session, day: date) -> list[StatementCost]:
     """The statements of a day's sample."""
     rows = await tx.scalars(select(StatementSample).where(StatementSample.day == day))
