@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from app.domain.findings import Finding, Level
 from app.domain.samples import ByteCount
 
-CPU_WARNING = 80.0
+CPU_WARNING = 0.8
 MEMORY_WARNING = 90.0
 DISK_WARNING = 85.0
 DISK_BAD = 95.0
@@ -25,9 +25,10 @@ class DiskUse:
 
 @dataclass(frozen=True, slots=True)
 class ResourceUse:
-    """How much of the machine is used now, in percent."""
+    """How much of the machine is used; `load` is how many processes ran or wanted to, on average of five minutes."""
 
-    cpu_percent: float
+    load: float
+    cpus: int
     memory_percent: float
     memory_available: ByteCount
     memory_total: ByteCount
@@ -36,10 +37,10 @@ class ResourceUse:
 
 def judge_resources(use: ResourceUse) -> list[Finding]:
     """A finding for the CPU, the memory and each disk."""
-    cpu = Level.WARNING if use.cpu_percent > CPU_WARNING else Level.GOOD
+    cpu = Level.WARNING if use.load > CPU_WARNING * use.cpus else Level.GOOD
     memory = Level.WARNING if use.memory_percent > MEMORY_WARNING else Level.GOOD
     return [
-        Finding("cpu", cpu, f"The CPU of the machine is used to {use.cpu_percent:.0f} % at this moment."),
+        Finding("cpu", cpu, f"In the last five minutes {use.load:.1f} processes wanted one of {use.cpus} CPUs."),
         Finding(
             "memory",
             memory,

@@ -8,7 +8,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.domain.samples import Growth, StatementChange, StatementCost, compare_statements, judge_growth
+from app.domain.findings import Level
+from app.domain.samples import (
+    ByteCount,
+    Growth,
+    StatementChange,
+    StatementCost,
+    compare_statements,
+    judge_growth,
+    judge_size,
+)
 
 LAST = date(2026, 3, 1)
 
@@ -118,3 +127,63 @@ def test_a_statement_that_was_never_called_before_has_no_time_before() -> None:
     [change] = compare_statements([cost(1, 0, 0.0)], [cost(1, 1, 5.0)])
 
     assert change.milliseconds_before is None
+
+
+@pytest.mark.parametrize(
+    ("size", "text"),
+    [
+        (0, "0 B"),
+        (1023, "1023 B"),
+        (1024, "1.0 kB"),
+        (-1536, "-1.5 kB"),
+        (1024**2 - 1, "1.0 MB"),
+        (20 << 30, "20.0 GB"),
+        (5 << 40, "5.0 TB"),
+        (5 << 50, "5120.0 TB"),
+    ],
+)
+def test_a_number_of_bytes_is_read_in_its_unit(size: int, text: str) -> None:
+    assert f"{ByteCount(size)}" == text
+
+
+@pytest.mark.parametrize(
+    ("size", "limit", "days", "level"),
+    [
+        (799, 1000, None, Level.GOOD),
+        (800, 1000, None, Level.WARNING),
+        (950, 1000, None, Level.BAD),
+        (100, 1000, 31, Level.GOOD),
+        (100, 1000, 30, Level.WARNING),
+        (100, 1000, 8, Level.WARNING),
+        (100, 1000, 7, Level.BAD),
+        (1001, 1000, 0, Level.BAD),
+        (800, 1000, 7, Level.BAD),
+    ],
+)
+def test_the_size_is_judged_by_its_share_of_the_limit_and_the_days_that_are_left(
+    size: int, limit: int, days: int | None, level: Level
+) -> None:
+    reached_on = None if days is None else LAST + timedelta(days=days)
+    growth = Growth(10.0, reached_on, None if days is not None else "it does not grow")
+
+    finding = judge_size(ByteCount(size), growth, ByteCount(limit), LAST)
+
+    assert (finding.level, finding.action is None) == (level, level is Level.GOOD)
+
+
+def test_the_sentence_on_growth_names_size_growth_limit_and_date_or_what_is_missing() -> None:
+    gigabyte, mega = ByteCount(1 << 30), float(1 << 20)
+    date_known = judge_size(gigabyte, Growth(mega, date(2030, 1, 2), None), ByteCount(20 << 30), LAST)
+    no_date = judge_size(gigabyte, Growth(None, None, "too few samples: 3 days of 7"), ByteCount(20 << 30), LAST)
+    no_limit = judge_size(gigabyte, Growth(-mega, None, "no limit is known"), None, LAST)
+
+    assert date_known.sentence == (
+        "The database has 1.0 GB and changes by 1.0 MB a day; it reaches its limit of 20.0 GB on 2030-01-02."
+    )
+    assert no_date.sentence == (
+        "The database has 1.0 GB; there is no date on which it reaches its limit of 20.0 GB: too few samples: 3 days"
+        " of 7."
+    )
+    assert no_limit.sentence == (
+        "The database has 1.0 GB and changes by -1.0 MB a day; no limit is known, DATABASE_SIZE_LIMIT is not set."
+    )
