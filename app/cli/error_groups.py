@@ -12,6 +12,7 @@ from app.cli.context import AsJson, run
 from app.cli.output import console, print_json, show_table
 from app.db.session import Session
 from app.domain.error_groups import ErrorGroup, ErrorSummary, choose_window
+from app.domain.words import number_of
 from app.ops import error_groups
 from app.runtime import Runtime
 
@@ -38,7 +39,8 @@ def show_errors(since: Since = None, until: Until = None, as_json: AsJson = Fals
         return
     if not found.groups:
         console.print("No errors were logged.")
-    show_table(f"Errors: {found.count} lines, {found.group_count} groups", [_row(one) for one in found.groups])
+    title = f"{number_of(found.count, 'error line')} in {number_of(found.group_count, 'group')}"
+    show_table(title, [_row(one) for one in found.groups])
 
 
 def _document(group: ErrorGroup) -> dict[str, Any]:

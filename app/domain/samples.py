@@ -79,7 +79,7 @@ def judge_growth(sizes: Mapping[date, int], limit: int | None) -> Growth:
     The day is reckoned from the last sample on: what was there at the beginning of a steep week is gone.
     """
     if len(sizes) < MIN_SAMPLES:
-        return Growth(None, None, f"too few samples: {len(sizes)} days of {MIN_SAMPLES}")
+        return Growth(None, None, f"too few samples: {len(sizes)} of {MIN_SAMPLES} days")
     last = max(sizes)
     slope = _slope([((day - last).days, size) for day, size in sizes.items()])
     if limit is None:

@@ -66,4 +66,4 @@ def test_errors_are_shown_by_group(cli: CommandLine, fresh_database: str) -> Non
         3,
         1,
     )
-    assert "Errors: 3 lines, 1 groups" in text
+    assert "3 error lines in 1 group" in text

@@ -33,8 +33,8 @@ STEADY = sizes(*range(100, 800, 100))
 @pytest.mark.parametrize(
     ("found", "limit", "growth"),
     [
-        ({}, 1000, Growth(None, None, "too few samples: 0 days of 7")),
-        (sizes(1, 2, 3, 4, 5, 6), 1000, Growth(None, None, "too few samples: 6 days of 7")),
+        ({}, 1000, Growth(None, None, "too few samples: 0 of 7 days")),
+        (sizes(1, 2, 3, 4, 5, 6), 1000, Growth(None, None, "too few samples: 6 of 7 days")),
         (STEADY, None, Growth(100.0, None, "no limit is known")),
         (STEADY, 1000, Growth(100.0, LAST + timedelta(days=3), None)),
         (STEADY, 1099, Growth(100.0, LAST + timedelta(days=3), None)),
@@ -174,15 +174,15 @@ def test_the_size_is_judged_by_its_share_of_the_limit_and_the_days_that_are_left
 def test_the_sentence_on_growth_names_size_growth_limit_and_date_or_what_is_missing() -> None:
     gigabyte, mega = ByteCount(1 << 30), float(1 << 20)
     date_known = judge_size(gigabyte, Growth(mega, date(2030, 1, 2), None), ByteCount(20 << 30), LAST)
-    no_date = judge_size(gigabyte, Growth(None, None, "too few samples: 3 days of 7"), ByteCount(20 << 30), LAST)
+    no_date = judge_size(gigabyte, Growth(None, None, "too few samples: 3 of 7 days"), ByteCount(20 << 30), LAST)
     no_limit = judge_size(gigabyte, Growth(-mega, None, "no limit is known"), None, LAST)
 
     assert date_known.sentence == (
         "The database has 1.0 GB and changes by 1.0 MB a day; it reaches its limit of 20.0 GB on 2030-01-02."
     )
     assert no_date.sentence == (
-        "The database has 1.0 GB; there is no date on which it reaches its limit of 20.0 GB: too few samples: 3 days"
-        " of 7."
+        "The database has 1.0 GB; there is no date on which it reaches its limit of 20.0 GB: too few samples: 3 of"
+        " 7 days."
     )
     assert no_limit.sentence == (
         "The database has 1.0 GB and changes by -1.0 MB a day; no limit is known, DATABASE_SIZE_LIMIT is not set."
