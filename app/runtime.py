@@ -21,14 +21,16 @@ from app.domain.licenses import ValidationQuestion, Verdict
 from app.identity_provider import IdentityProvider
 from app.limiter import Limiter, open_limiter
 from app.mail import Mailer
+from app.ops.error_groups import ErrorTally
 from app.ops.health import is_database_connected
+from app.ops.overview.inquiry import Installation
 from app.ops.security_events import SecurityTally
 from app.outbound import open_client
 from app.passwords import Passwords
 from app.services import validation
 from app.settings import Settings
 from app.telemetry import metrics, security_log
-from app.telemetry.logging import log
+from app.telemetry.logging import errors_told_to, log
 from app.telemetry.seldom import Seldom
 from app.vault import Vault, VaultError, read_or_make_key_file
 
@@ -67,6 +69,7 @@ class Runtime:
     clock: Clock
     head_revision: str
     security_tally: SecurityTally
+    error_tally: ErrorTally
     seat_takers: asyncio.Semaphore
     identity_provider: IdentityProvider | None
     unsealed: Seldom = field(default_factory=lambda: Seldom(UNSEALED_PAUSE_SECONDS))
@@ -76,6 +79,10 @@ class Runtime:
     def now(self) -> datetime:
         """The time in UTC."""
         return self.clock()
+
+    def installation(self) -> Installation:
+        """What reports look at."""
+        return Installation(self.settings, self.database, self.probe_lane, self.head_revision)
 
     def uptime_seconds(self) -> int:
         """Whole seconds since the start."""
@@ -123,6 +130,8 @@ async def open_runtime(settings: Settings, url: str, *, clock: Clock = utc_now) 
             await stack.enter_async_context(_running_in_background(_revive_postgres(settings, probe_lane)))
         security_tally = SecurityTally(clock)
         stack.enter_context(security_log.listened_to_by(security_tally.add))
+        error_tally = ErrorTally(clock)
+        stack.enter_context(errors_told_to(error_tally.add))
         vault = open_vault(settings)
         yield Runtime(
             settings=settings,
@@ -138,6 +147,7 @@ async def open_runtime(settings: Settings, url: str, *, clock: Clock = utc_now) 
             clock=clock,
             head_revision=head_revision(),
             security_tally=security_tally,
+            error_tally=error_tally,
             seat_takers=asyncio.Semaphore(max(1, settings.database_pool_size // 2)),
             identity_provider=identity_provider,
         )

@@ -116,6 +116,12 @@ class TestValues:
 
         assert (loaded.log_level, loaded.log_format) == (LogLevel.VERBOSE, LogFormat.CONSOLE)
 
+    @pytest.mark.parametrize(
+        ("text", "size"), [("1", 1), ("2048", 2048), ("3K", 3072), ("1m", 1 << 20), ("20G", 20 << 30), ("2T", 2 << 40)]
+    )
+    def test_a_size_is_a_number_of_bytes_or_of_larger_units(self, text: str, size: int) -> None:
+        assert load(DATABASE_SIZE_LIMIT=text).database_size_limit == size
+
     def test_every_rate_limit_policy_has_its_setting(self) -> None:
         limits = load(RATE_LIMIT_LOGIN="10/hour", RATE_LIMIT_API="off").rate_limits
 
@@ -159,6 +165,7 @@ class TestValues:
             ("REDIS_URL", "redis://"),
             ("REDIS_URL", "redis://cache:many"),
             ("REDIS_URL", "unix://"),
+            *(("DATABASE_SIZE_LIMIT", text) for text in ("0", "-1", "20GB", "20 G", "1.5G", "20P", "G", "1e9")),
             ("RATE_LIMIT_VALIDATE", "600"),
             ("RATE_LIMIT_VALIDATE", "0/minute"),
             ("RATE_LIMIT_VALIDATE", "600/week"),

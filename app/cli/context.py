@@ -57,6 +57,16 @@ def run(work: Callable[[Session, Runtime], Awaitable[Result]]) -> Result:
 
 def run_long(work: Callable[[Runtime], Awaitable[Result]]) -> Result:
     """Run a command's work that opens its own transactions, on the running server's database or one of our own."""
+
+    async def with_ready_database(runtime: Runtime) -> Result:
+        await _require_ready_database(runtime)
+        return await work(runtime)
+
+    return run_anyway(with_ready_database)
+
+
+def run_anyway(work: Callable[[Runtime], Awaitable[Result]]) -> Result:
+    """Run a command's work that copes with a database that is away, or whose schema is another."""
     with one_sentence():
         settings = command_settings()
         with database_url(settings) as url:
@@ -65,7 +75,6 @@ def run_long(work: Callable[[Runtime], Awaitable[Result]]) -> Result:
 
 async def _with_runtime(settings: Settings, url: str, work: Callable[[Runtime], Awaitable[Result]]) -> Result:
     async with open_runtime(settings, url) as runtime:
-        await _require_ready_database(runtime)
         return await work(runtime)
 
 

@@ -11,12 +11,14 @@ from app.cli import (
     database,
     diagnostics,
     encryption,
+    error_groups,
     healthcheck,
     legal_holds,
     licenses,
     maintenance,
     organizations,
     products,
+    reports,
     retention,
     runs,
     second_factors,
@@ -37,6 +39,8 @@ app.command("healthcheck")(healthcheck.healthcheck)
 app.command("reset-password")(database.reset_password)
 app.command("reencrypt")(encryption.reencrypt)
 app.command("reset-second-factor")(second_factors.reset_second_factor)
+app.command("errors")(error_groups.show_errors)
+app.command("report")(reports.report)
 app.add_typer(organizations.app, name="organizations")
 app.add_typer(products.app, name="products")
 app.add_typer(products.plans_app, name="plans")

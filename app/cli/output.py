@@ -69,7 +69,12 @@ def show_table(title: str, cards: Sequence[Mapping[str, Any]]) -> None:
 
 def print_json(document: Any) -> None:
     """The document on stdout, as JSON and nothing else."""
-    sys.stdout.write(json.dumps(document, indent=2, default=_plain) + "\n")
+    sys.stdout.write(write_json(document))
+
+
+def write_json(document: Any) -> str:
+    """The document as JSON for a file or stdout."""
+    return json.dumps(document, indent=2, default=_plain) + "\n"
 
 
 def say(sentence: str) -> None:

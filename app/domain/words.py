@@ -50,6 +50,11 @@ def require_tier(text: str) -> str:
     return text
 
 
+def number_of(count: int, noun: str, plural: str | None = None) -> str:
+    """So many of them: `1 account`, `2 accounts`."""
+    return f"{count} {noun if count == 1 else plural or f'{noun}s'}"
+
+
 def camel_case(name: str) -> str:
     """A name of ours as JSON has it: `max_users` is `maxUsers`."""
     first, *others = name.split("_")

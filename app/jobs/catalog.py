@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from app.jobs.audit_chain import seal_audit_events, tell_audit_head
+from app.jobs.error_groups import forget_old_errors, store_errors
 from app.jobs.mail import send_mail
 from app.jobs.partitions import make_partitions
 from app.jobs.runs import bury_lost_runs, do_table_runs
+from app.jobs.samples import take_samples
 from app.jobs.security_events import forget_old_security_events, store_security_events
 from app.runtime import Runtime
 
@@ -35,6 +37,9 @@ JOBS: tuple[Job, ...] = (
     Job("store_security_events", timedelta(seconds=2), store_security_events, is_done_at_stop=True),
     Job("forget_old_security_events", timedelta(hours=1), forget_old_security_events),
     Job("make_partitions", timedelta(hours=1), make_partitions, is_done_at_start=True),
+    Job("store_errors", timedelta(seconds=2), store_errors, is_done_at_stop=True),
+    Job("forget_old_errors", timedelta(hours=1), forget_old_errors),
+    Job("take_samples", timedelta(minutes=1), take_samples),
     Job("send_mail", timedelta(seconds=2), send_mail),
     Job("do_table_runs", timedelta(seconds=1), do_table_runs),
     Job("bury_lost_runs", timedelta(seconds=1), bury_lost_runs),

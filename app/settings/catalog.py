@@ -13,6 +13,7 @@ from app.settings.values import (
     AwayPolicies,
     BearerToken,
     Bucket,
+    ByteLimit,
     CacheUrl,
     DatabaseUrl,
     Days,
@@ -116,6 +117,11 @@ class Settings(BaseModel):
         True,
         description="Whether `serve` migrates the database first; if false, it is not ready until "
         "`license-server migrate` was run.",
+    )
+    database_size_limit: ByteLimit = Field(
+        None,
+        description="Largest size the database should reach, such as 20G; when not set, what fits on the disk of "
+        "an embedded one.",
     )
 
     encryption_key: FernetKeys = Field(

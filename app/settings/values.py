@@ -107,6 +107,8 @@ _NAME = r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,252}[A-Za-z0-9])?"
 _ADDRESS = re.compile(rf"({_NAME}|\[[0-9A-Fa-f:.]+\])(?::([0-9]{{1,5}}))?")
 _RATE = re.compile(r"([1-9][0-9]{0,8})/(second|minute|hour|day)")
 _DATABASE_URL = re.compile(r"(?:postgresql|postgres|postgresql\+psycopg)://([^\s\x00#]+)", re.IGNORECASE)
+_BYTES = re.compile(r"([1-9][0-9]{0,14})([KMGT]?)", re.IGNORECASE)
+_BYTE_UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 _BAD_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})|%00")
 _CACHE_SCHEMES = frozenset({"redis", "rediss", "valkey", "valkeys"})
 
@@ -167,6 +169,15 @@ def _parse_store_away(value: object) -> object:
     named = {RateLimitPolicy(name.strip()): StoreAway(what.strip()) for name, equals, what in pieces if equals}
     _require(len(alone) <= 1 and len(alone) + len(named) == len(pieces))
     return StoreAwayRules(StoreAway(alone[0]) if alone else StoreAway.OWN, tuple(named.items()))
+
+
+def _parse_bytes(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    match = _BYTES.fullmatch(value)
+    if match is None:
+        raise ValueError(_WRONG)
+    return int(match[1]) * _BYTE_UNITS[match[2].upper()]
 
 
 def _web_address(text: str) -> str:
@@ -282,6 +293,11 @@ WebAddress = Annotated[
     str | None,
     AfterValidator(lambda text: None if text is None else _web_address(text)),
     Right("an http:// or https:// address without blanks, ? and #, such as https://licenses.example.com"),
+]
+ByteLimit = Annotated[
+    int | None,
+    BeforeValidator(_parse_bytes),
+    Right("a number of bytes, or one with K, M, G or T behind it, such as 20G"),
 ]
 Text = Annotated[str, AfterValidator(_matching(r"[^\x00-\x1f]{1,255}")), Right("at most 255 characters long")]
 Email = Annotated[EmailStr, Right("an e-mail address such as admin@example.com")]

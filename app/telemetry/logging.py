@@ -9,7 +9,8 @@ hold the word by which the operations guide counts requests; everywhere else it 
 import logging
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from types import TracebackType
@@ -18,6 +19,7 @@ from typing import Any, TextIO
 from pythonjsonlogger.core import RESERVED_ATTRS
 from pythonjsonlogger.json import JsonFormatter
 
+from app.telemetry.error_marks import ErrorMark, mark_of
 from app.telemetry.values import (
     Allowance,
     Own,
@@ -61,6 +63,8 @@ _NO_FIELDS = frozenset({*RESERVED_ATTRS, "taskName", "color_message", "fields"})
 
 Fields = dict[str, Plain]
 ExceptionInfo = tuple[type[BaseException], BaseException, TracebackType | None]
+ErrorListener = Callable[[ErrorMark], None]
+_error_listeners: list[ErrorListener] = []
 
 
 def log(
@@ -118,8 +122,24 @@ def current_level() -> str:
     return next((name for name, level in LEVELS.items() if level <= number), "verbose")
 
 
+@contextmanager
+def errors_told_to(listener: ErrorListener) -> Iterator[None]:
+    """Give the mark of every error line to the listener, too, meanwhile; it is called in the thread that logs."""
+    _error_listeners.append(listener)
+    try:
+        yield
+    finally:
+        _error_listeners.remove(listener)
+
+
 class LineHandler(logging.StreamHandler[TextIO]):
     """Writes lines; one that cannot be written (closed pipe, full disk) never disturbs the work."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write the line, and tell of errors."""
+        super().emit(record)
+        if record.levelno >= logging.ERROR:
+            _tell_error(record)
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 (the library's name)
         """Let the line go: there is no other place to tell."""
@@ -211,6 +231,16 @@ def _given_fields(record: logging.LogRecord) -> dict[object, object]:
     if type(record.msg) is dict:
         given.update(record.msg)
     return given
+
+
+def _tell_error(record: logging.LogRecord) -> None:
+    try:
+        kind, _, trace = record.exc_info or (None, None, None)
+        mark = mark_of(_given_fields(record).get("event", NO_EVENT), record.name, kind, trace)
+    except Exception:  # what cannot be read is no constant of ours, and its line is written
+        mark = ErrorMark(NO_EVENT, None, record.name)
+    for tell in _error_listeners:
+        tell(mark)
 
 
 def _message(record: logging.LogRecord) -> str:

@@ -23,8 +23,10 @@ from app.web import account_pages, probes, problems
 from app.web.admin import audit_events as whole_audit_trail
 from app.web.admin import (
     database,
+    error_groups,
     legal_holds,
     maintenance,
+    reports,
     retention,
     runs,
     security,
@@ -78,6 +80,8 @@ NOUNS = (
     database,
     retention,
     legal_holds,
+    error_groups,
+    reports,
     whole_audit_trail,
 )
 

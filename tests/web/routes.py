@@ -116,6 +116,8 @@ ACCESS = {
     "GET /admin/legal-holds": "ops:read",
     "POST /admin/legal-holds": "ops:maintain",
     "DELETE /admin/legal-holds/{hold_id}": "ops:maintain",
+    "GET /admin/errors": "ops:read",
+    "GET /admin/reports/{period}": "ops:read",
     "GET /api/audit-events": "audit:read",
     "GET /admin/audit-events": "audit:read",
     "GET /admin/audit-events/export": "audit:read",

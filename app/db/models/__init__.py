@@ -4,6 +4,7 @@ from app.db.models.api_keys import ApiKey
 from app.db.models.archives import Archive
 from app.db.models.audit_events import AuditBase, AuditEvent, AuditLink, UnsealedAuditEvent
 from app.db.models.base import Model
+from app.db.models.error_groups import ErrorGroupCount
 from app.db.models.idempotency_keys import IdempotencyKey
 from app.db.models.installation_secrets import InstallationSecret
 from app.db.models.invitations import Invitation
@@ -27,6 +28,7 @@ __all__ = [
     "AuditBase",
     "AuditEvent",
     "AuditLink",
+    "ErrorGroupCount",
     "IdempotencyKey",
     "Identity",
     "InstallationSecret",

@@ -1,0 +1,58 @@
+"""Evidence of runs: when maintenance was done last, and whether that is too long ago."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from app.domain.findings import Finding, Level
+from app.domain.runs import RunKind, RunStatus
+
+LATEST: Mapping[RunKind, timedelta] = {
+    RunKind.VACUUM: timedelta(days=9),
+    RunKind.ANALYZE: timedelta(days=9),
+    RunKind.REINDEX: timedelta(days=35),
+    RunKind.PRUNE: timedelta(days=35),
+}
+"""The rhythm of the schedules, and a few days for a run that failed and was done again."""
+
+
+@dataclass(frozen=True, slots=True)
+class EndedRun:
+    """A run that has ended."""
+
+    status: RunStatus
+    trigger: str
+    finished_at: datetime
+    warning_count: int
+    failure: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class RunEvidence:
+    """The last runs of a kind, newest first, and when one succeeded last."""
+
+    kind: RunKind
+    runs: tuple[EndedRun, ...]
+    succeeded_at: datetime | None
+
+
+def judge_runs(evidence: RunEvidence, now: datetime) -> Finding:
+    """What is said of the runs of a kind."""
+    check, action = f"last_{evidence.kind}", f"license-server maintenance {evidence.kind}"
+    if evidence.succeeded_at is None:
+        return Finding(check, Level.WARNING, f"No {evidence.kind} has succeeded yet.", action)
+    days = LATEST[evidence.kind].days
+    when = f"{evidence.succeeded_at:%Y-%m-%d %H:%MZ}"
+    if now - evidence.succeeded_at > LATEST[evidence.kind]:
+        sentence = f"The last {evidence.kind} that succeeded is older than {days} days: {when}."
+        return Finding(check, Level.WARNING, sentence, action)
+    last = evidence.runs[0]
+    if last.status in (RunStatus.FAILED, RunStatus.LOST):
+        reason = f": {last.failure}" if last.failure else ""
+        sentence = f"The last {evidence.kind} is {last.status}{reason}; one succeeded on {when}."
+        return Finding(check, Level.WARNING, sentence, action)
+    if last.status is RunStatus.SUCCEEDED_WITH_WARNINGS:
+        return Finding(check, Level.WARNING, f"The last {evidence.kind}, of {when}, has {last.warning_count} warnings.")
+    return Finding(check, Level.GOOD, f"The last {evidence.kind} succeeded on {when}.")
