@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 
 from app.coalescer import Coalescer, Trip
 from app.db.embedded import EmbeddedPostgresError, embedded_postgres
-from app.db.engine import Database
+from app.db.engine import Connect, Database, connector
 from app.db.lane import Lane
 from app.db.migrations import head_revision
 from app.db.postbox import Postbox
@@ -108,14 +108,15 @@ def database_url(settings: Settings, *, may_create: bool = False) -> Iterator[st
 async def open_runtime(settings: Settings, url: str, *, clock: Clock = utc_now) -> AsyncIterator[Runtime]:
     """Build everything, serve the validation line meanwhile, and close it in reverse order."""
     async with AsyncExitStack() as stack:
-        database = Database(url, pool_size=settings.database_pool_size)
+        opener = connector(settings)
+        database = Database(url, pool_size=settings.database_pool_size, connect=opener)
         stack.push_async_callback(database.close)
-        probe_lane = Lane(url, trip_seconds=PROBE_SECONDS, tell_outage=_tell_nobody)
+        probe_lane = Lane(url, trip_seconds=PROBE_SECONDS, tell_outage=_tell_nobody, connect=opener)
         stack.push_async_callback(probe_lane.close)
         passwords = Passwords()
         stack.callback(passwords.close)
         limiter = await stack.enter_async_context(open_limiter(settings))
-        line = await stack.enter_async_context(_validation_line(url, clock))
+        line = await stack.enter_async_context(_validation_line(url, clock, opener))
         identity_provider = _identity_provider(settings)
         if identity_provider is not None:
             stack.push_async_callback(identity_provider.close)
@@ -204,9 +205,9 @@ def _has_cluster(settings: Settings) -> bool:
 
 
 @asynccontextmanager
-async def _validation_line(url: str, clock: Clock) -> AsyncIterator[ValidationLine]:
+async def _validation_line(url: str, clock: Clock, connect: Connect) -> AsyncIterator[ValidationLine]:
     line = ValidationLine(max_batch=MAX_BATCH, max_line=MAX_LINE, observe_line=metrics.validation_line_length.set)
-    lanes = [Lane(url) for _ in range(BATCHES_IN_FLIGHT)]
+    lanes = [Lane(url, connect=connect) for _ in range(BATCHES_IN_FLIGHT)]
     servers = [asyncio.create_task(line.serve_line(_timed(lane, clock))) for lane in lanes]
     try:
         yield line
