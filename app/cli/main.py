@@ -8,6 +8,7 @@ from app import __version__
 from app.cli import (
     api_keys,
     audit_events,
+    certificates,
     database,
     encryption,
     healthcheck,
@@ -28,6 +29,7 @@ app = typer.Typer(
 )
 app.command("serve")(serve.serve)
 app.command("migrate")(database.migrate)
+app.command("certificates")(certificates.certificates)
 app.command("healthcheck")(healthcheck.healthcheck)
 app.command("reset-password")(database.reset_password)
 app.command("reencrypt")(encryption.reencrypt)

@@ -48,7 +48,6 @@ _LATER = (
     "BACKUP_",
     "PAGERDUTY_",
     "SLACK_",
-    "TLS_PROBE_",
 )
 
 

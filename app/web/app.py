@@ -21,7 +21,7 @@ from app.telemetry.multiprocess import fold_dead_workers
 from app.telemetry.security_log import SecurityEvent
 from app.web import account_pages, probes, problems
 from app.web.admin import audit_events as whole_audit_trail
-from app.web.admin import security
+from app.web.admin import certificates, security
 from app.web.api import (
     api_keys,
     audit_events,
@@ -66,6 +66,7 @@ NOUNS = (
     api_keys,
     audit_events,
     security,
+    certificates,
     whole_audit_trail,
 )
 

@@ -27,7 +27,7 @@ async def test_without_a_pooler_the_session_is_like_any_other(fresh_database: st
         cursor = await connection.execute(
             "SELECT name, current_setting(name) FROM unnest(%s::text[]) AS name", [list(SESSION_SETTINGS)]
         )
-        found = dict(await cursor.fetchall())
+        found: dict[str, str] = dict(await cursor.fetchall())
         assert not await is_pooled(connection)
 
         assert (found, connection.autocommit, connection.prepare_threshold) == (dict(SESSION_SETTINGS), False, 5)

@@ -88,6 +88,7 @@ ACCESS = {
     "POST /api/api-keys/{api_key_id}/rotate": "api-keys:write",
     "DELETE /api/api-keys/{api_key_id}": "api-keys:write",
     "GET /admin/security/summary": "ops:read",
+    "GET /admin/certificates": "ops:read",
     "GET /api/audit-events": "audit:read",
     "GET /admin/audit-events": "audit:read",
     "GET /admin/audit-events/export": "audit:read",
