@@ -280,7 +280,7 @@ class SharedStore:
 
     def __init__(self, url: str) -> None:
         try:
-            address = _client_url(url)
+            address = client_url(url)
             encrypted = {"ssl_check_hostname": True} if address.startswith("valkeys:") else {}
             self._client = Valkey.from_url(
                 address, socket_timeout=STORE_SECONDS, socket_connect_timeout=STORE_SECONDS, **encrypted
@@ -368,7 +368,7 @@ class SharedStore:
             log(logger, logging.WARNING, "The shared store of rate limits is back", event="rate_limit_store_back")
 
 
-def _client_url(url: str) -> str:
+def client_url(url: str) -> str:
     """The same address as this client writes it; Redis and Valkey speak the same protocol."""
     scheme = urlsplit(url).scheme
     known = {"redis": "valkey", "rediss": "valkeys"}.get(scheme, scheme)

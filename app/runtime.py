@@ -18,12 +18,11 @@ from app.db.migrations import head_revision
 from app.db.postbox import Postbox
 from app.domain.errors import InstallationNotFound
 from app.domain.licenses import ValidationQuestion, Verdict
-from app.identity_provider import IdentityProvider
+from app.identity_provider import IdentityProvider, open_identity_provider
 from app.limiter import Limiter, open_limiter
 from app.mail import Mailer
 from app.ops.health import is_database_connected
 from app.ops.security_events import SecurityTally
-from app.outbound import open_client
 from app.passwords import Passwords
 from app.services import validation
 from app.settings import Settings
@@ -38,7 +37,6 @@ MAX_LINE = 4096
 PROBE_SECONDS = 0.6
 REVIVE_SECONDS = 2.0
 UNSEALED_PAUSE_SECONDS = 3600.0
-OIDC_CALLBACK_PATH = "/api/auth/oidc/callback"
 
 logger = logging.getLogger(__name__)
 
@@ -117,7 +115,7 @@ async def open_runtime(settings: Settings, url: str, *, clock: Clock = utc_now) 
         stack.callback(passwords.close)
         limiter = await stack.enter_async_context(open_limiter(settings))
         line = await stack.enter_async_context(_validation_line(url, clock, opener))
-        identity_provider = _identity_provider(settings)
+        identity_provider = open_identity_provider(settings)
         if identity_provider is not None:
             stack.push_async_callback(identity_provider.close)
         if settings.database_url is None:
@@ -142,19 +140,6 @@ async def open_runtime(settings: Settings, url: str, *, clock: Clock = utc_now) 
             seat_takers=asyncio.Semaphore(max(1, settings.database_pool_size // 2)),
             identity_provider=identity_provider,
         )
-
-
-def _identity_provider(settings: Settings) -> IdentityProvider | None:
-    """The identity provider that is set; the settings are all there or none is."""
-    if settings.oidc_issuer is None or settings.oidc_client_id is None or settings.oidc_client_secret is None:
-        return None
-    return IdentityProvider(
-        open_client(allowed=settings.outbound_allowed_networks),
-        issuer=settings.oidc_issuer,
-        client_id=settings.oidc_client_id,
-        client_secret=settings.oidc_client_secret.get_secret_value(),
-        redirect_uri=f"{settings.public_url}{OIDC_CALLBACK_PATH}",
-    )
 
 
 def _tell_nobody(error: BaseException) -> None:

@@ -23,8 +23,10 @@ needs_pgbouncer = pytest.mark.skipif(PROGRAM is None, reason="PgBouncer is not i
 
 
 @contextmanager
-def pgbouncer(url: str, *, pool_mode: str = "transaction", ignores_options: bool = False) -> Iterator[str]:
-    """The same database through a PgBouncer with two connections, which trusts whoever comes as the URL's user.
+def pgbouncer(
+    url: str, *, pool_mode: str = "transaction", ignores_options: bool = False, pool_size: int = 2
+) -> Iterator[str]:
+    """The same database through a PgBouncer with few connections, which trusts whoever comes as the URL's user.
 
     It refuses to run as root, so it has the account of the embedded PostgreSQL, which may use that one's socket.
     """
@@ -39,7 +41,7 @@ def pgbouncer(url: str, *, pool_mode: str = "transaction", ignores_options: bool
         configuration.write_text(
             f"[databases]\n* = host={host} port={port}\n[pgbouncer]\nlisten_addr = 127.0.0.1\n"
             f"listen_port = {listening}\nunix_socket_dir =\nauth_type = trust\nauth_file = {folder / 'users'}\n"
-            f"pool_mode = {pool_mode}\ndefault_pool_size = 2\nmax_client_conn = 200\n"
+            f"pool_mode = {pool_mode}\ndefault_pool_size = {pool_size}\nmax_client_conn = 200\n"
             + ("ignore_startup_parameters = options\n" if ignores_options else "")
         )
         (folder / "users").write_text(f'"{parts.username}" ""\n')

@@ -20,14 +20,12 @@ def show_findings(findings: Sequence[Finding], *, as_json: bool) -> None:
     if as_json:
         print_json({"level": worst(findings), "findings": [asdict(finding) for finding in findings]})
         return
-    width = max((len(finding.check) for finding in findings), default=0)
     for finding in findings:
         table = Table(show_header=False, box=None, pad_edge=False, padding=(0, 2, 0, 0))
         table.add_column(width=max(map(len, Level)))
-        table.add_column(width=width)
         table.add_column(overflow="fold")
-        sentence = Text(printable(finding.sentence))
-        table.add_row(Text(finding.level, STYLES[finding.level]), Text(finding.check, "dim"), sentence)
+        what = Text.assemble((f"{finding.check}  ", "dim"), printable(finding.sentence))
+        table.add_row(Text(finding.level, STYLES[finding.level]), what)
         console.print(table)
         if finding.action is not None:
             console.print(Text(f"  → {printable(finding.action)}", "cyan"), soft_wrap=True)

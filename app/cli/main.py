@@ -10,6 +10,7 @@ from app.cli import (
     audit_events,
     certificates,
     database,
+    doctor,
     encryption,
     healthcheck,
     licenses,
@@ -30,6 +31,7 @@ app = typer.Typer(
 app.command("serve")(serve.serve)
 app.command("migrate")(database.migrate)
 app.command("certificates")(certificates.certificates)
+app.command("doctor")(doctor.doctor)
 app.command("healthcheck")(healthcheck.healthcheck)
 app.command("reset-password")(database.reset_password)
 app.command("reencrypt")(encryption.reencrypt)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import ExitStack
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import LiteralString
 
 import psycopg
@@ -12,7 +14,11 @@ from psycopg import errors
 
 from app.db.embedded import EmbeddedPostgres
 from app.db.migrations import head_revision, migrate
+from app.domain.findings import Level
+from app.ops.database_fitness import check_database
+from app.vault import Vault
 from tests.acceptance.test_postgres_versions import installed_servers, running
+from tests.conftest import ENCRYPTION_KEY, make_settings
 from tests.db.roles import Roles, database_with_roles, make_roles
 from tests.db.test_audit_events import INSERT
 
@@ -142,3 +148,13 @@ def test_the_file_takes_over_a_database_that_a_superuser_has_migrated(postgres: 
             with pytest.raises(errors.InsufficientPrivilege, match="permission denied"):
                 app.execute("DELETE FROM audit_events")
     assert foreign == []
+
+
+async def test_the_doctor_finds_the_rights_of_the_roles_as_they_should_be(roles: Roles, tmp_path: Path) -> None:
+    settings = make_settings(roles.app, tmp_path, database_direct_url=roles.owner)
+
+    findings = await check_database(settings, roles.app, Vault((ENCRYPTION_KEY,)), lambda: datetime.now(UTC))
+
+    found = {one.check: one.level for one in findings}
+    wanted = ("database_version", "database_grants", "maintenance_grants", "session_limits", "tools", "database_schema")
+    assert [found[check] for check in wanted] == [Level.GOOD] * len(wanted)
