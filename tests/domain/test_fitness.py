@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -82,7 +83,7 @@ def test_only_the_limits_that_are_missing_are_to_be_set() -> None:
 
 
 def test_an_extension_must_be_preloaded_and_created() -> None:
-    def said(**others: bool) -> tuple[Level, list[str]]:
+    def said(**others: Any) -> tuple[Level, list[str]]:
         findings = list(judge_extensions(replace(FIT, **others)))
         return worst(findings), [one.action for one in findings if one.action]
 

@@ -130,7 +130,8 @@ async def test_operators_without_second_factor_and_with_the_default_address_are_
     run_sql(
         fresh_database,
         "INSERT INTO users (id, email, name, role) VALUES"
-        " (gen_random_uuid(), 'admin@example.com', 'a', 'OPERATOR'), (gen_random_uuid(), 'b@b.example', 'b', 'OPERATOR')",
+        " (gen_random_uuid(), 'admin@example.com', 'a', 'OPERATOR'),"
+        " (gen_random_uuid(), 'b@b.example', 'b', 'OPERATOR')",
     )
 
     found = await examine(fresh_database, tmp_path)
