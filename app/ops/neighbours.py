@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import datetime
 
-from valkey.asyncio import Valkey
 from valkey.exceptions import ValkeyError
 
 from app.domain.findings import Finding, Level
 from app.identity_provider import ProviderUnavailable, open_identity_provider
-from app.limiter import KEY_PREFIX, client_url
+from app.limiter import KEY_PREFIX, store_client
 from app.mail import Mailer, MailError
 from app.settings import Settings
 
@@ -33,11 +33,9 @@ async def check_shared_store(settings: Settings) -> list[Finding]:
     """Whether the store of rate limits takes a write."""
     if settings.redis_url is None:
         return []
-    address = client_url(settings.redis_url.get_secret_value())
+    url = settings.redis_url.get_secret_value()
     try:
-        async with Valkey.from_url(
-            address, socket_timeout=ANSWER_SECONDS, socket_connect_timeout=ANSWER_SECONDS
-        ) as client:
+        async with asyncio.timeout(ANSWER_SECONDS), store_client(url, seconds=ANSWER_SECONDS) as client:
             await client.set(f"{KEY_PREFIX}/doctor", 1, px=1000)  # a replica or a full store takes none
     except (ValkeyError, OSError, TimeoutError, ValueError, TypeError) as error:
         sentence = f"The store at REDIS_URL can't be used ({type(error).__name__}): each process counts alone."

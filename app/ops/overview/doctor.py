@@ -54,6 +54,10 @@ async def _in_time(name: str, check: Awaitable[list[Finding]]) -> list[Finding]:
         sentence = f"There was no answer within {PATIENCE_SECONDS:.0f} s."
         action = "license-server doctor  # again, when the machine is less busy"
         return [Finding(name, Level.UNAVAILABLE, sentence, action)]
+    except Exception as error:  # one thing that is broken in a way nobody thought of hides no other
+        reason = " ".join(str(getattr(error, "orig", None) or error).split())[:300]
+        sentence = f"It could not be looked at ({type(error).__name__}: {reason})."
+        return [Finding(name, Level.BAD, sentence, "Mend what the sentence names, then run: license-server doctor")]
 
 
 async def _check_database(patient: Patient, clock: Clock) -> list[Finding]:
