@@ -365,7 +365,7 @@ class SharedStore:
 
 
 def store_client(url: str, *, seconds: float) -> Any:
-    """A client, whose library has no types, not connected yet; raises ValueError or TypeError for options that no client knows."""
+    """A client (its library has no types), not connected yet; ValueError or TypeError for options nobody knows."""
     scheme = urlsplit(url).scheme
     known = {"redis": "valkey", "rediss": "valkeys"}.get(scheme, scheme)  # they speak the same protocol
     encrypted = {"ssl_check_hostname": True} if known == "valkeys" else {}
