@@ -19,11 +19,15 @@ from joserfc.errors import InvalidKeyIdError, JoseError
 from joserfc.jwk import KeySet
 from joserfc.jwt import JWTClaimsRegistry
 
+from app.outbound import open_client
+from app.settings import Settings
+
 ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512")
 """Signatures of a key that only the provider has; never `none`, and never a shared secret (HS256)."""
 PROOFS_OF_A_SECOND_FACTOR = frozenset({"mfa", "otp", "hwk"})
 """What `amr` says of a login that took more than a password (RFC 8176)."""
 
+CALLBACK_PATH = "/api/auth/oidc/callback"
 SCOPE = "openid email profile"
 DISCOVERY_LIFETIME = timedelta(hours=1)
 KEYS_LIFETIME = timedelta(hours=1)
@@ -114,6 +118,14 @@ class IdentityProvider:
         _require_claims(claims, provider, self._client_id, attempt, now)
         return _identity(claims, provider)
 
+    async def look(self, *, now: datetime) -> None:
+        """Raises ProviderUnavailable when the provider does not say of itself and its keys what a sign-in needs."""
+        try:
+            async with asyncio.timeout(CALL_SECONDS):
+                await self._read_keys(await self._discover(now), now, KEYS_LIFETIME)
+        except TimeoutError as error:
+            raise ProviderUnavailable("no answer in time") from error
+
     async def close(self) -> None:
         """Close all connections."""
         await self._client.aclose()
@@ -195,6 +207,19 @@ class IdentityProvider:
             redirect_uri=self._redirect_uri,
             code_challenge_method="S256",
         )
+
+
+def open_identity_provider(settings: Settings) -> IdentityProvider | None:
+    """The identity provider that is set; the settings are all there or none is."""
+    if settings.oidc_issuer is None or settings.oidc_client_id is None or settings.oidc_client_secret is None:
+        return None
+    return IdentityProvider(
+        open_client(allowed=settings.outbound_allowed_networks),
+        issuer=settings.oidc_issuer,
+        client_id=settings.oidc_client_id,
+        client_secret=settings.oidc_client_secret.get_secret_value(),
+        redirect_uri=f"{settings.public_url}{CALLBACK_PATH}",
+    )
 
 
 def _read_discovery(document: Mapping[str, Any], issuer: str, now: datetime) -> _Provider:

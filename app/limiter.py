@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from math import ceil
 from time import monotonic
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 from weakref import WeakValueDictionary
 
@@ -280,11 +280,7 @@ class SharedStore:
 
     def __init__(self, url: str) -> None:
         try:
-            address = _client_url(url)
-            encrypted = {"ssl_check_hostname": True} if address.startswith("valkeys:") else {}
-            self._client = Valkey.from_url(
-                address, socket_timeout=STORE_SECONDS, socket_connect_timeout=STORE_SECONDS, **encrypted
-            )
+            self._client = store_client(url, seconds=STORE_SECONDS)
             self._client.connection_pool.make_connection()  # not connected: it only takes the options, or refuses them
         except (ValueError, TypeError) as error:
             raise SettingsError("REDIS_URL must be an address without options that no client knows.") from error
@@ -368,11 +364,13 @@ class SharedStore:
             log(logger, logging.WARNING, "The shared store of rate limits is back", event="rate_limit_store_back")
 
 
-def _client_url(url: str) -> str:
-    """The same address as this client writes it; Redis and Valkey speak the same protocol."""
+def store_client(url: str, *, seconds: float) -> Any:
+    """A client (its library has no types), not connected yet; ValueError or TypeError for options nobody knows."""
     scheme = urlsplit(url).scheme
-    known = {"redis": "valkey", "rediss": "valkeys"}.get(scheme, scheme)
-    return f"{known}{url[len(scheme) :]}"
+    known = {"redis": "valkey", "rediss": "valkeys"}.get(scheme, scheme)  # they speak the same protocol
+    encrypted = {"ssl_check_hostname": True} if known == "valkeys" else {}
+    address = f"{known}{url[len(scheme) :]}"
+    return Valkey.from_url(address, socket_timeout=seconds, socket_connect_timeout=seconds, **encrypted)
 
 
 def check_store_address(settings: Settings) -> None:

@@ -8,6 +8,7 @@ import ssl
 from email.errors import MessageError
 from email.message import EmailMessage
 from email.utils import formataddr, formatdate
+from typing import Any
 
 import aiosmtplib
 from email_validator import EmailNotValidError, validate_email
@@ -61,6 +62,18 @@ class Mailer:
         except (aiosmtplib.SMTPException, OSError, TimeoutError) as error:
             raise MailError(f"{type(error).__name__}: {' '.join(str(error).split())[:200]}") from error
 
+    async def greet(self) -> None:
+        """Say hello as before a message, with the encryption that is set, and leave; raises MailError."""
+        client = aiosmtplib.SMTP(**self._way())
+        try:
+            async with asyncio.timeout(self._step_seconds):
+                await client.connect()
+                await client.ehlo()
+        except (aiosmtplib.SMTPException, OSError, TimeoutError) as error:
+            raise MailError(f"{type(error).__name__}: {' '.join(str(error).split())[:200]}") from error
+        finally:
+            client.close()
+
     def _written(self, to: str, subject: str, text: str, name: str) -> EmailMessage:
         message = EmailMessage()
         message["From"] = formataddr((SENDER_NAME, self.sender))
@@ -75,16 +88,21 @@ class Mailer:
     async def _hand_over(self, message: EmailMessage) -> None:
         await aiosmtplib.send(
             message,
-            hostname=self._host,
-            port=self._port,
             username=self._username,
             password=self._password,
-            local_hostname=socket.gethostname(),  # the library would ask the DNS for it, and wait
-            timeout=self._step_seconds,
-            use_tls=self._tls is SmtpTls.IMPLICIT,
-            start_tls=self._tls is SmtpTls.STARTTLS,
-            tls_context=self._context,
+            **self._way(),
         )
+
+    def _way(self) -> dict[str, Any]:
+        return {
+            "hostname": self._host,
+            "port": self._port,
+            "local_hostname": socket.gethostname(),  # the library would ask the DNS for it, and wait
+            "timeout": self._step_seconds,
+            "use_tls": self._tls is SmtpTls.IMPLICIT,
+            "start_tls": self._tls is SmtpTls.STARTTLS,
+            "tls_context": self._context,
+        }
 
 
 def _refusal(what: str, code: int) -> MailError:

@@ -12,20 +12,19 @@ from datetime import UTC, datetime
 
 from app.coalescer import Coalescer, Trip
 from app.db.embedded import EmbeddedPostgresError, embedded_postgres
-from app.db.engine import Database
+from app.db.engine import Connect, Database, connector
 from app.db.lane import Lane
 from app.db.migrations import head_revision
 from app.db.postbox import Postbox
 from app.domain.errors import InstallationNotFound
 from app.domain.licenses import ValidationQuestion, Verdict
-from app.identity_provider import IdentityProvider
+from app.identity_provider import IdentityProvider, open_identity_provider
 from app.limiter import Limiter, open_limiter
 from app.mail import Mailer
 from app.ops.error_groups import ErrorTally
 from app.ops.health import is_database_connected
 from app.ops.overview.inquiry import Installation
 from app.ops.security_events import SecurityTally
-from app.outbound import open_client
 from app.passwords import Passwords
 from app.services import validation
 from app.settings import Settings
@@ -40,7 +39,6 @@ MAX_LINE = 4096
 PROBE_SECONDS = 0.6
 REVIVE_SECONDS = 2.0
 UNSEALED_PAUSE_SECONDS = 3600.0
-OIDC_CALLBACK_PATH = "/api/auth/oidc/callback"
 
 logger = logging.getLogger(__name__)
 
@@ -115,15 +113,16 @@ def database_url(settings: Settings, *, may_create: bool = False) -> Iterator[st
 async def open_runtime(settings: Settings, url: str, *, clock: Clock = utc_now) -> AsyncIterator[Runtime]:
     """Build everything, serve the validation line meanwhile, and close it in reverse order."""
     async with AsyncExitStack() as stack:
-        database = Database(url, pool_size=settings.database_pool_size)
+        opener = connector(settings)
+        database = Database(url, pool_size=settings.database_pool_size, connect=opener)
         stack.push_async_callback(database.close)
-        probe_lane = Lane(url, trip_seconds=PROBE_SECONDS, tell_outage=_tell_nobody)
+        probe_lane = Lane(url, trip_seconds=PROBE_SECONDS, tell_outage=_tell_nobody, connect=opener)
         stack.push_async_callback(probe_lane.close)
         passwords = Passwords()
         stack.callback(passwords.close)
         limiter = await stack.enter_async_context(open_limiter(settings))
-        line = await stack.enter_async_context(_validation_line(url, clock))
-        identity_provider = _identity_provider(settings)
+        line = await stack.enter_async_context(_validation_line(url, clock, opener))
+        identity_provider = open_identity_provider(settings)
         if identity_provider is not None:
             stack.push_async_callback(identity_provider.close)
         if settings.database_url is None:
@@ -151,19 +150,6 @@ async def open_runtime(settings: Settings, url: str, *, clock: Clock = utc_now) 
             seat_takers=asyncio.Semaphore(max(1, settings.database_pool_size // 2)),
             identity_provider=identity_provider,
         )
-
-
-def _identity_provider(settings: Settings) -> IdentityProvider | None:
-    """The identity provider that is set; the settings are all there or none is."""
-    if settings.oidc_issuer is None or settings.oidc_client_id is None or settings.oidc_client_secret is None:
-        return None
-    return IdentityProvider(
-        open_client(allowed=settings.outbound_allowed_networks),
-        issuer=settings.oidc_issuer,
-        client_id=settings.oidc_client_id,
-        client_secret=settings.oidc_client_secret.get_secret_value(),
-        redirect_uri=f"{settings.public_url}{OIDC_CALLBACK_PATH}",
-    )
 
 
 def _tell_nobody(error: BaseException) -> None:
@@ -214,9 +200,9 @@ def _has_cluster(settings: Settings) -> bool:
 
 
 @asynccontextmanager
-async def _validation_line(url: str, clock: Clock) -> AsyncIterator[ValidationLine]:
+async def _validation_line(url: str, clock: Clock, connect: Connect) -> AsyncIterator[ValidationLine]:
     line = ValidationLine(max_batch=MAX_BATCH, max_line=MAX_LINE, observe_line=metrics.validation_line_length.set)
-    lanes = [Lane(url) for _ in range(BATCHES_IN_FLIGHT)]
+    lanes = [Lane(url, connect=connect) for _ in range(BATCHES_IN_FLIGHT)]
     servers = [asyncio.create_task(line.serve_line(_timed(lane, clock))) for lane in lanes]
     try:
         yield line

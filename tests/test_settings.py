@@ -253,9 +253,9 @@ class TestContradictions:
 class TestNotYetUsed:
     def test_only_what_was_set_is_told(self) -> None:
         assert load(PORT="4000").ignored_names() == ()
-        assert load(TLS_PROBE_HOSTS="a.example", BACKUP_RETENTION_DAYS="7", PORT="1").ignored_names() == (
+        assert load(SLACK_WEBHOOK_URL="https://a.example/b", BACKUP_RETENTION_DAYS="7", PORT="1").ignored_names() == (
             "BACKUP_RETENTION_DAYS",
-            "TLS_PROBE_HOSTS",
+            "SLACK_WEBHOOK_URL",
         )
 
     def test_the_settings_of_this_release_are_not_among_them(self) -> None:

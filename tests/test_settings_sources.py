@@ -51,6 +51,7 @@ class TestSecretFiles:
     def test_every_secret_can_come_from_a_file(self, name: str, tmp_path: Path) -> None:
         values = {
             "DATABASE_URL": "postgresql://db/licenses",
+            "DATABASE_DIRECT_URL": "postgresql://owner@db/licenses",
             "ENCRYPTION_KEY": KEY,
             "REDIS_URL": "unix:///run/valkey.sock",
             "SLACK_WEBHOOK_URL": "https://hooks.slack.example/services/T/B/X",
@@ -68,6 +69,8 @@ class TestSecretFiles:
             "OIDC_CLIENT_SECRET": "secret",
             f"{name}_FILE": str(write(tmp_path / "secret", f"{secret}\n")),
         }
+        if name == "DATABASE_DIRECT_URL":
+            environ["DATABASE_URL"] = values["DATABASE_URL"]
         environ.pop(name, None)
 
         loaded = load_settings(environ, None)

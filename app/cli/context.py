@@ -40,9 +40,14 @@ def one_sentence() -> Iterator[None]:
 def command_settings() -> Settings:
     """The settings, with logs on stderr for warnings alone: a command's output is its own."""
     settings = load_settings()
+    quiet_logs()
+    return settings
+
+
+def quiet_logs() -> None:
+    """Log warnings alone, on stderr: a command's output is its own."""
     configure_logging("warn", "console", typer.get_text_stream("stderr"))
     logging.getLogger("app.db.errors").disabled = True  # a command tells of an outage in its one sentence
-    return settings
 
 
 def run(work: Callable[[Session, Runtime], Awaitable[Result]]) -> Result:

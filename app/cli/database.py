@@ -34,7 +34,7 @@ def migrate(as_json: AsJson = False) -> None:
     with one_sentence():
         settings = command_settings()
         with database_url(settings, may_create=True) as url:
-            before, after = migrate_schema(url)
+            before, after = migrate_schema(settings.direct_url(url))
             operator = prepare_installation(settings, url)
     show({"before": before, "after": after}, as_json=as_json)
     tell_credentials(operator)

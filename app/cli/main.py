@@ -8,8 +8,10 @@ from app import __version__
 from app.cli import (
     api_keys,
     audit_events,
+    certificates,
     database,
     diagnostics,
+    doctor,
     encryption,
     error_groups,
     healthcheck,
@@ -35,6 +37,8 @@ app = typer.Typer(
 )
 app.command("serve")(serve.serve)
 app.command("migrate")(database.migrate)
+app.command("certificates")(certificates.certificates)
+app.command("doctor")(doctor.doctor)
 app.command("healthcheck")(healthcheck.healthcheck)
 app.command("reset-password")(database.reset_password)
 app.command("reencrypt")(encryption.reencrypt)

@@ -94,7 +94,7 @@ def _prepare(settings: Settings, url: str) -> FirstOperator | None:
     deadline = time.monotonic() + PREPARE_SECONDS
     while True:
         try:
-            migrate(url)
+            migrate(settings.direct_url(url))
             return prepare_installation(settings, url)
         except DatabaseUnavailable as error:
             reason = _reason(error)

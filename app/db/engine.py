@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Mapping
 from contextlib import asynccontextmanager
 from time import perf_counter
+from typing import Any, Protocol
 
 import psycopg
 from sqlalchemy import event
@@ -14,6 +15,7 @@ from sqlalchemy.pool import QueuePool
 from app.db.deadline import Deadline
 from app.db.errors import translated
 from app.domain.diagnostics.connections import Pool
+from app.settings import Settings
 from app.telemetry import metrics
 
 CHECKOUT_SECONDS = 1.5
@@ -23,37 +25,79 @@ APPLICATION_NAME = "license-server"
 OPERATIONS = frozenset({"select", "insert", "update", "delete"})
 OTHER_OPERATION = "other"
 
-_SESSION_OPTIONS = " ".join(
-    f"-c {name}={value}"
-    for name, value in {
-        "TimeZone": "UTC",
-        "statement_timeout": "8s",
-        "lock_timeout": "3s",
-        "idle_in_transaction_session_timeout": "15s",
-    }.items()
-)
+SESSION_SETTINGS: Mapping[str, str] = {
+    "TimeZone": "UTC",
+    "statement_timeout": "8s",
+    "lock_timeout": "3s",
+    "idle_in_transaction_session_timeout": "15s",
+}
+"""What every session of ours works with; behind a pooler the role must bring it along (deploy/postgres/roles.sql)."""
+
+_SESSION_OPTIONS = " ".join(f"-c {name}={value}" for name, value in SESSION_SETTINGS.items())
+_HOW: Mapping[str, Any] = {
+    "application_name": APPLICATION_NAME,
+    "connect_timeout": 2,
+    "tcp_user_timeout": 5000,
+    "keepalives_idle": 30,
+}
+
+
+class Connect(Protocol):
+    """A way to open a connection; raises psycopg.OperationalError or TimeoutError."""
+
+    def __call__(self, url: str, *, autocommit: bool = False) -> Awaitable[psycopg.AsyncConnection]: ...
 
 
 async def connect(url: str, *, autocommit: bool = False) -> psycopg.AsyncConnection:
-    """A new connection with our time limits; raises psycopg.OperationalError or TimeoutError."""
+    """A new connection with our time limits."""
     async with Deadline(CHECKOUT_SECONDS):
-        return await psycopg.AsyncConnection.connect(
-            url,
-            autocommit=autocommit,
-            application_name=APPLICATION_NAME,
-            connect_timeout=2,
-            options=_SESSION_OPTIONS,
-            tcp_user_timeout=5000,
-            keepalives_idle=30,
-        )
+        return await psycopg.AsyncConnection.connect(url, autocommit=autocommit, options=_SESSION_OPTIONS, **_HOW)
+
+
+async def connect_perhaps_pooled(url: str, *, autocommit: bool = False) -> psycopg.AsyncConnection:
+    """A new connection, perhaps through a transaction-mode pooler: then nothing is prepared, and limits are the role's.
+
+    Without a pooler it is like one from `connect`; to find that out takes two trips more.
+    """
+    async with Deadline(CHECKOUT_SECONDS):
+        connection = await psycopg.AsyncConnection.connect(url, autocommit=True, **_HOW)
+        try:
+            if await is_pooled(connection):
+                connection.prepare_threshold = None
+            else:
+                await _set_session(connection)
+            await connection.set_autocommit(autocommit)
+        except BaseException:
+            connection.pgconn.finish()
+            raise
+        return connection
+
+
+async def is_pooled(connection: psycopg.AsyncConnection) -> bool:
+    """Whether a pooler is in between: the process id in its greeting is one that it made up."""
+    cursor = await connection.execute("SELECT pg_backend_pid()", prepare=False)
+    return await cursor.fetchone() != (connection.info.backend_pid,)
+
+
+async def _set_session(connection: psycopg.AsyncConnection) -> None:
+    await connection.execute(
+        "SELECT set_config(name, setting, false) FROM unnest(%s::text[], %s::text[]) AS ours (name, setting)",
+        [list(SESSION_SETTINGS), list(SESSION_SETTINGS.values())],
+        prepare=False,
+    )
+
+
+def connector(settings: Settings) -> Connect:
+    """How this server connects: with a direct address set, the other one may lead through a pooler."""
+    return connect if settings.database_direct_url is None else connect_perhaps_pooled
 
 
 class Database:
     """The pool of connections of this process."""
 
-    def __init__(self, url: str, *, pool_size: int) -> None:
+    def __init__(self, url: str, *, pool_size: int, connect: Connect = connect) -> None:
         self.url = url
-        self._engine = _make_engine(url, pool_size)
+        self._engine = _make_engine(url, pool_size, connect)
         self._sessions = async_sessionmaker(self._engine, expire_on_commit=False)
 
     @asynccontextmanager
@@ -87,7 +131,7 @@ class Database:
         await self._engine.dispose()
 
 
-def _make_engine(url: str, pool_size: int) -> AsyncEngine:
+def _make_engine(url: str, pool_size: int, connect: Connect) -> AsyncEngine:
     engine = create_async_engine(
         "postgresql+psycopg://",
         async_creator=lambda: connect(url),

@@ -11,7 +11,7 @@ import psycopg
 
 from app.coalescer import Outage
 from app.db.deadline import Deadline
-from app.db.engine import connect
+from app.db.engine import Connect, connect
 from app.db.errors import AWAY, log_outage
 
 TRIP_SECONDS = 1.5
@@ -29,8 +29,10 @@ class Lane:
         *,
         trip_seconds: float = TRIP_SECONDS,
         tell_outage: Callable[[BaseException], None] = log_outage,
+        connect: Connect = connect,
     ) -> None:
         self._url = url
+        self._connect = connect
         self._tell_outage = tell_outage
         self._trip_seconds = trip_seconds
         self._connecting = asyncio.Lock()
@@ -79,7 +81,7 @@ class Lane:
     async def _connected(self) -> psycopg.AsyncConnection:
         async with self._connecting:
             if self._connection is None or self._connection.closed:
-                self._connection = await connect(self._url, autocommit=True)
+                self._connection = await self._connect(self._url, autocommit=True)
             return self._connection
 
     def _is_open(self) -> bool:

@@ -1,7 +1,7 @@
 """Everything an operator can set: read once from the environment and `.env`, checked, frozen, handed down."""
 
 from app.settings.catalog import NOT_YET_USED, SECRET_NAMES, SETTING_NAMES, Settings
-from app.settings.loading import SettingsError, load_settings
+from app.settings.loading import ENV_FILE, Inspection, SettingsError, inspect_settings, load_settings
 from app.settings.values import (
     LogFormat,
     LogLevel,
@@ -14,9 +14,11 @@ from app.settings.values import (
 )
 
 __all__ = [
+    "ENV_FILE",
     "NOT_YET_USED",
     "SECRET_NAMES",
     "SETTING_NAMES",
+    "Inspection",
     "LogFormat",
     "LogLevel",
     "RateLimit",
@@ -27,5 +29,6 @@ __all__ = [
     "SmtpTls",
     "StoreAway",
     "StoreAwayRules",
+    "inspect_settings",
     "load_settings",
 ]

@@ -51,7 +51,6 @@ _LATER = (
     "BACKUP_",
     "PAGERDUTY_",
     "SLACK_",
-    "TLS_PROBE_",
 )
 
 

@@ -2,7 +2,8 @@
 
 import os
 import re
-from collections.abc import Iterable, Mapping, Set
+from collections.abc import Iterable, Mapping, Sequence, Set
+from dataclasses import dataclass
 from difflib import get_close_matches
 from io import StringIO
 from pathlib import Path
@@ -27,13 +28,35 @@ _SERVICE_LINK = re.compile(
 _ORDINARY_NEIGHBOURS = frozenset({"DATABASE_USER"})
 _SECRET_FILE_LIMIT = 64 * 1024
 
+ENV_FILE = Path(".env")
+
 
 class SettingsError(Exception):
     """The settings cannot be used; every line is a sentence that names one and says what would be right."""
 
 
-def load_settings(environ: Mapping[str, str] | None = None, env_file: Path | None = Path(".env")) -> Settings:
+@dataclass(frozen=True, slots=True)
+class Inspection:
+    """The settings as far as they can be used, the rest by default; every problem is a sentence.
+
+    `unusable` are the names that somebody has set and that were left out.
+    """
+
+    settings: Settings
+    problems: tuple[str, ...]
+    unusable: frozenset[str]
+
+
+def load_settings(environ: Mapping[str, str] | None = None, env_file: Path | None = ENV_FILE) -> Settings:
     """Read every setting, the environment before `.env`; all problems together are one SettingsError."""
+    found = inspect_settings(environ, env_file)
+    if found.problems:
+        raise SettingsError("\n".join(found.problems))
+    return found.settings
+
+
+def inspect_settings(environ: Mapping[str, str] | None = None, env_file: Path | None = ENV_FILE) -> Inspection:
+    """Read every setting as `load_settings` does, and go on with what is right where something is wrong."""
     problems: list[str] = []
     environment = _without_service_links(os.environ if environ is None else environ)
     dotenv = _read_env_file(env_file, problems)
@@ -41,12 +64,18 @@ def load_settings(environ: Mapping[str, str] | None = None, env_file: Path | Non
     problems += _strangers_in_environment(environment)
     problems += _strangers_in_env_file(dotenv)
     sources = (_known(dotenv), _known(environment))
-    problems += _contradictions({name.removesuffix("_FILE") for source in sources for name in source})
+    given = {name.removesuffix("_FILE") for source in sources for name in source}
+    problems += _contradictions(given)
 
     values: dict[str, str] = {}
     for source in sources:
         values |= _resolve(source, problems)
-    return _build(values, problems)
+    settings, wrong = _build(values)
+    problems += map(_what_is_right, wrong)
+    if not wrong and settings.registration_enabled and settings.smtp_host is None:
+        problems.append("REGISTRATION_ENABLED needs SMTP_HOST: whoever registers confirms the address by mail.")
+    unusable = (given - values.keys()) | {name.upper() for name in wrong}
+    return Inspection(settings, tuple(problems), frozenset(unusable))
 
 
 def _without_service_links(environ: Mapping[str, str]) -> dict[str, str]:
@@ -158,17 +187,15 @@ def _read_secret(path: Path) -> str:
     return content.strip()
 
 
-def _build(values: Mapping[str, str], problems: list[str]) -> Settings:
+def _build(values: Mapping[str, str]) -> tuple[Settings, Sequence[str]]:
+    """The settings, and the names of the fields that were left out because they are wrong."""
+    fields = {name.lower(): value for name, value in values.items()}
     try:
-        settings = Settings.model_validate({name.lower(): value for name, value in values.items()})
+        return Settings.model_validate(fields), ()
     except ValidationError as error:
-        wrong = {str(detail["loc"][0]) for detail in error.errors() if detail["type"] != "default_factory_not_called"}
-        raise SettingsError("\n".join([*problems, *map(_what_is_right, sorted(wrong))])) from None
-    if settings.registration_enabled and settings.smtp_host is None:
-        problems.append("REGISTRATION_ENABLED needs SMTP_HOST: whoever registers confirms the address by mail.")
-    if problems:
-        raise SettingsError("\n".join(problems))
-    return settings
+        details = [detail for detail in error.errors() if detail["type"] != "default_factory_not_called"]
+    wrong = sorted({str(detail["loc"][0]) for detail in details})
+    return Settings.model_validate({name: value for name, value in fields.items() if name not in wrong}), wrong
 
 
 def _what_is_right(field_name: str) -> str:

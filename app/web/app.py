@@ -22,6 +22,7 @@ from app.telemetry.security_log import SecurityEvent
 from app.web import account_pages, probes, problems
 from app.web.admin import audit_events as whole_audit_trail
 from app.web.admin import (
+    certificates,
     database,
     error_groups,
     legal_holds,
@@ -82,6 +83,7 @@ NOUNS = (
     legal_holds,
     error_groups,
     reports,
+    certificates,
     whole_audit_trail,
 )
 

@@ -34,6 +34,20 @@ BEGIN
     RETURN NULL;
 END $$"""
 
+# Whoever got everything by default privileges (deploy/postgres/roles.sql) is not to have this.
+FORBID = """
+DO $$
+DECLARE
+    somebody text;
+BEGIN
+    FOR somebody IN
+        SELECT DISTINCT grantee::regrole::text FROM pg_class, aclexplode(relacl)
+        WHERE oid = '{0}'::regclass AND grantee <> 0
+    LOOP
+        EXECUTE 'REVOKE UPDATE, DELETE, TRUNCATE ON {0} FROM ' || somebody;
+    END LOOP;
+END $$"""
+
 
 def upgrade() -> None:
     op.create_table(
@@ -79,6 +93,7 @@ def upgrade() -> None:
         # ALWAYS: also for who sets session_replication_role.
         op.execute(f"ALTER TABLE {table} ENABLE ALWAYS TRIGGER refuse_change")
         op.execute(f"REVOKE UPDATE, DELETE, TRUNCATE ON {table} FROM PUBLIC, CURRENT_USER")
+        op.execute(FORBID.format(table))
 
 
 def downgrade() -> None:

@@ -74,6 +74,13 @@ NO_TENANT_YET = {
     "find_statement_day": "samples are the installation's",
     "find_first_statement_day": "samples are the installation's",
     "list_statements": "samples are the installation's",
+    "read_server_facts": "only the doctor asks, for the installation",
+    "list_unfit_grants": "only the doctor asks, for the installation",
+    "list_foreign_tables": "only the doctor asks, for the installation",
+    "read_identity": "only the doctor asks, for the installation",
+    "read_operators": "only the doctor asks, for the installation",
+    "has_enabled_operator": "only the doctor asks, for the installation",
+    "find_last_vacuum": "only the doctor asks, for the installation",
     "lock_idempotency_key": "`caller` is part of the key",
     "has_unsealed": "one chain seals the trail of all",
     "try_lock_chain": "one chain seals the trail of all",
@@ -103,18 +110,8 @@ NO_TENANT_YET = {
     "delete_old": "retention is the installation's",
 }
 INSTALLATION_TABLES = {
-    *(
-        "Archive",
-        "ErrorGroupCount",
-        "LegalHold",
-        "OutgoingMail",
-        "Plan",
-        "Product",
-        "Registration",
-        "Run",
-        "SizeSample",
-    ),
-    "StatementSample",
+    *("Archive", "ErrorGroupCount", "LegalHold", "OutgoingMail", "Plan", "Product", "Registration", "Run"),
+    *("SizeSample", "StatementSample"),
 }
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 from collections.abc import AsyncIterator, Mapping
-from datetime import timedelta
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -13,7 +14,7 @@ import psycopg
 import pytest
 
 from app.db.models.base import new_id
-from app.domain.findings import Finding, Level
+from app.domain.findings import Level
 from app.domain.reports import Period, Report, Section, SectionName, sections_of
 from app.jobs.error_groups import store_errors
 from app.ops.overview.rendering import render
@@ -22,12 +23,13 @@ from app.runtime import Runtime, open_runtime
 from app.telemetry.logging import log
 from tests.conftest import Clock, make_settings
 from tests.factories.store import NOW
+from tests.tls_host import Authority, tls_host
 from tests.web.logs import captured_lines
 
 
 @pytest.fixture
 async def runtime(fresh_database: str, tmp_path: Path, clock: Clock) -> AsyncIterator[Runtime]:
-    settings = make_settings(fresh_database, tmp_path, database_size_limit="1G", tls_probe_hosts="acme.example")
+    settings = make_settings(fresh_database, tmp_path, database_size_limit="1G")
     async with open_runtime(settings, fresh_database, clock=clock) as opened:
         yield opened
 
@@ -62,18 +64,27 @@ async def test_a_new_installation_has_a_report_of_every_period(runtime: Runtime)
     assert remarkable == {SectionName.VACUUM, SectionName.PRUNE, SectionName.REINDEX}
 
 
-async def test_backups_and_certificates_that_nobody_looked_at_are_unavailable(runtime: Runtime) -> None:
-    found = await compiled(runtime, Period.MONTHLY)
-    by_name = {one.name: one.findings for one in found.sections}
-    expired = Finding("certificate", Level.BAD, "The certificate of acme.example has expired.")
-    with_certificates = await compile_report(
-        runtime.installation(), Period.MONTHLY, certificates=[expired], now=runtime.now()
-    )
+async def test_backups_that_are_not_made_are_unavailable(runtime: Runtime) -> None:
+    found = await section(runtime, SectionName.BACKUPS, Period.MONTHLY)
 
-    assert by_name[SectionName.BACKUPS][0].level is Level.UNAVAILABLE
-    assert "makes no backups" in by_name[SectionName.BACKUPS][0].sentence
-    assert by_name[SectionName.CERTIFICATES][0].sentence == "Nobody has looked at acme.example."
-    assert expired in with_certificates.to_do
+    assert found.findings[0].level is Level.UNAVAILABLE
+    assert "makes no backups" in found.findings[0].sentence
+
+
+async def test_the_certificates_of_hosts_that_are_watched_are_looked_at(runtime: Runtime, tmp_path: Path) -> None:
+    begin = datetime.now(UTC) - timedelta(days=100)
+    certificate = Authority(tmp_path).issue(begin, timedelta(days=90))
+    none = await section(runtime, SectionName.CERTIFICATES, Period.MONTHLY)
+    with tls_host(certificate) as host:
+        watching = replace(
+            runtime.installation(), settings=runtime.settings.model_copy(update={"tls_probe_hosts": (host,)})
+        )
+        report = await compile_report(watching, Period.MONTHLY, now=datetime.now(UTC))
+    [found] = [one for one in report.sections if one.name is SectionName.CERTIFICATES]
+
+    assert none.findings[0].level is Level.UNAVAILABLE
+    assert none.findings[0].sentence == "TLS_PROBE_HOSTS names no host to look at."
+    assert (found.level, "expired" in found.findings[0].sentence) == (Level.BAD, True)
 
 
 async def test_errors_of_the_period_are_shown_with_the_command_that_shows_them(runtime: Runtime, clock: Clock) -> None:

@@ -118,6 +118,7 @@ ACCESS = {
     "DELETE /admin/legal-holds/{hold_id}": "ops:maintain",
     "GET /admin/errors": "ops:read",
     "GET /admin/reports/{period}": "ops:read",
+    "GET /admin/certificates": "ops:read",
     "GET /api/audit-events": "audit:read",
     "GET /admin/audit-events": "audit:read",
     "GET /admin/audit-events/export": "audit:read",

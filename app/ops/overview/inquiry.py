@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from app.db.engine import Database
 from app.db.lane import Lane
-from app.domain.findings import Finding
 from app.domain.security import Window
 from app.settings import Settings
 
@@ -25,11 +23,10 @@ class Installation:
 
 @dataclass(frozen=True, slots=True)
 class Inquiry:
-    """An installation, the window of the report, and what was found about certificates."""
+    """An installation, and the window of the report."""
 
     installation: Installation
     window: Window
-    certificates: Sequence[Finding]
 
     @property
     def database(self) -> Database:

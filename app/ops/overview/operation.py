@@ -15,10 +15,11 @@ from app.domain.resources import DiskUse, ResourceUse, judge_resources
 from app.domain.samples import ByteCount
 from app.domain.security import SecuritySummary, Thresholds, Window
 from app.domain.words import number_of
-from app.ops import error_groups, health, security
+from app.ops import certificates, error_groups, health, security
 from app.ops.diagnostics import examination
 from app.ops.overview.inquiry import Inquiry
 
+CERTIFICATES_SECONDS = 8.0
 SHOWN_GROUPS = 10
 SECURITY_WINDOW = timedelta(days=7)
 
@@ -83,9 +84,9 @@ async def look_at_security(inquiry: Inquiry) -> Section:
 async def look_at_certificates(inquiry: Inquiry) -> Section:
     """What was found about the certificates of TLS_PROBE_HOSTS."""
     hosts = inquiry.settings.tls_probe_hosts
-    reason = f"Nobody has looked at {', '.join(hosts)}." if hosts else "TLS_PROBE_HOSTS names no host to look at."
-    unavailable = Finding("certificates", Level.UNAVAILABLE, reason)
-    return Section(SectionName.CERTIFICATES, tuple(inquiry.certificates) or (unavailable,))
+    found = await certificates.check_certificates(hosts, now=inquiry.now, seconds=CERTIFICATES_SECONDS)
+    none = Finding("certificates", Level.UNAVAILABLE, "TLS_PROBE_HOSTS names no host to look at.")
+    return Section(SectionName.CERTIFICATES, tuple(found) or (none,))
 
 
 async def look_at_backups(inquiry: Inquiry) -> Section:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
 
 from app import __version__
@@ -45,12 +45,10 @@ _LOOK_AT: Mapping[SectionName, Callable[[Inquiry], Awaitable[Section]]] = {
 }
 
 
-async def compile_report(
-    installation: Installation, period: Period, *, certificates: Sequence[Finding] = (), now: datetime
-) -> Report:
+async def compile_report(installation: Installation, period: Period, *, now: datetime) -> Report:
     """Look at everything of the period, within ten seconds; what nobody can look at is a section that says so."""
     window = Window(now - LENGTH_BY_PERIOD[period], now)
-    inquiry = Inquiry(installation, window, certificates)
+    inquiry = Inquiry(installation, window)
     turns = asyncio.Semaphore(AT_ONCE)
     sections = await asyncio.gather(*(_look_at(name, inquiry, turns) for name in sections_of(period)))
     return Report(period, window.since, window.until, __version__, tuple(sections))

@@ -1,0 +1,95 @@
+"""What the doctor asks of the database: the server, our role in it, the operators, the last maintenance."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, LiteralString
+
+from sqlalchemy import func, select
+
+from app.db.models import Model, Run, User
+from app.db.session import Session, driver_connection
+from app.db.sql import read_sql
+from app.domain.fitness import Grant, ServerFacts
+from app.domain.permissions import Role
+from app.domain.runs import RunKind, RunStatus
+
+ONLY_GROWING = ["audit_events", "audit_links"]
+
+_READ_SERVER_FACTS = read_sql("read_server_facts")
+_READ_GRANTS = read_sql("read_grants")
+_READ_UPKEEP = read_sql("read_upkeep")
+_READ_IDENTITY = """
+    SELECT datname, oid::bigint, pg_postmaster_start_time()
+    FROM pg_database WHERE datname = current_database()"""
+
+
+@dataclass(frozen=True, slots=True)
+class Operators:
+    """How many operators can sign in, how many of them without a second factor; when the first one came."""
+
+    enabled: int
+    without_second_factor: int
+    first_at: datetime | None
+
+
+async def read_server_facts(tx: Session) -> ServerFacts:
+    """What the server says of itself and of this session."""
+    [row] = await _read(tx, _READ_SERVER_FACTS)
+    return ServerFacts(*row)
+
+
+async def list_unfit_grants(tx: Session) -> list[Grant]:
+    """Privileges on our tables that the session's role lacks, or has and should not have."""
+    parameters = {"tables": [*_our_tables(), "alembic_version"], "only_growing": ONLY_GROWING}
+    return [Grant(*row) for row in await _read(tx, _READ_GRANTS, parameters)]
+
+
+async def list_foreign_tables(tx: Session) -> list[tuple[str, str]]:
+    """Our tables that the session's role can't look after, with their owners."""
+    return [(row[0], row[1]) for row in await _read(tx, _READ_UPKEEP, {"tables": _our_tables()})]
+
+
+async def read_identity(tx: Session) -> tuple[Any, ...]:
+    """What is different for each database of each server."""
+    [row] = await _read(tx, _READ_IDENTITY)
+    return row
+
+
+async def read_operators(tx: Session) -> Operators:
+    """The operators, counted."""
+    is_enabled = User.disabled_at.is_(None)
+    query = select(
+        func.count().filter(is_enabled),
+        func.count().filter(is_enabled, User.totp_confirmed_at.is_(None)),
+        func.min(User.created_at),
+    ).where(User.role == Role.OPERATOR)
+    enabled, without_second_factor, first_at = (await tx.execute(query)).one()
+    return Operators(enabled, without_second_factor, first_at)
+
+
+async def has_enabled_operator(tx: Session, email: str) -> bool:
+    """Whether somebody can sign in as operator with this address."""
+    query = select(User.id).where(User.role == Role.OPERATOR, User.disabled_at.is_(None), User.email == email)
+    return await tx.scalar(query.limit(1)) is not None
+
+
+async def find_last_vacuum(tx: Session) -> datetime | None:
+    """When a vacuum has last succeeded."""
+    succeeded = Run.status.in_((RunStatus.SUCCEEDED, RunStatus.SUCCEEDED_WITH_WARNINGS))
+    last: datetime | None = await tx.scalar(
+        select(func.max(Run.finished_at)).where(Run.kind == RunKind.VACUUM, succeeded)
+    )
+    return last
+
+
+def _our_tables() -> list[str]:
+    return sorted(Model.metadata.tables)
+
+
+async def _read(
+    tx: Session, statement: LiteralString, parameters: dict[str, list[str]] | None = None
+) -> list[tuple[Any, ...]]:
+    cursor = await (await driver_connection(tx)).execute(statement, parameters)
+    return await cursor.fetchall()

@@ -1,0 +1,190 @@
+"""Fitness: whether a database, and the role that we have in it, is what the server needs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from app.domain.findings import Finding, Level
+
+OLDEST_VERSION, NEWEST_VERSION = 15, 18
+CLOCK_WARNING = timedelta(seconds=2)
+CLOCK_BAD = timedelta(seconds=30)
+UPKEEP_OVERDUE = timedelta(days=9)
+"""Once a week, and two days for somebody to see that it failed."""
+GRANTS = "database_grants"
+MAKE_ROLES = "psql -d itechsmart_licenses -f deploy/postgres/roles.sql"
+
+
+@dataclass(frozen=True, slots=True)
+class ServerFacts:
+    """What a database server says of itself and of our session; `role` is written as SQL wants it."""
+
+    version: int
+    encoding: str
+    has_fsync: bool
+    has_full_page_writes: bool
+    has_checksums: bool
+    is_standby: bool
+    is_superuser: bool
+    role: str
+    has_statement_timeout: bool
+    has_lock_timeout: bool
+    has_idle_timeout: bool
+    time_zone: str
+    has_statements: bool
+    preloads_statements: bool
+    has_tuples: bool
+    may_have_tuples: bool
+    now: datetime
+
+    @property
+    def major(self) -> int:
+        """15 of 15.8."""
+        return self.version // 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """A privilege that the role has and should not have (`may`), or lacks."""
+
+    table: str
+    privilege: str
+    may: bool
+
+
+def judge_server(facts: ServerFacts) -> Iterator[Finding]:
+    """The server itself: version, encoding, and whether it keeps what it was given."""
+    if OLDEST_VERSION <= facts.major <= NEWEST_VERSION:
+        yield Finding("database_version", Level.GOOD, f"PostgreSQL {facts.major}.")
+    else:
+        sentence = f"PostgreSQL {facts.major}; {OLDEST_VERSION} to {NEWEST_VERSION} are supported."
+        level = Level.BAD if facts.major < OLDEST_VERSION else Level.WARNING
+        yield Finding("database_version", level, sentence, "Move the database to a supported version.")
+    if facts.encoding != "UTF8":
+        action = "CREATE DATABASE itechsmart_licenses ENCODING 'UTF8' TEMPLATE template0"
+        yield Finding("database_encoding", Level.BAD, f"The database is in {facts.encoding}, not UTF8.", action)
+    if facts.is_standby:
+        sentence = "The database is a standby, which takes no writes."
+        yield Finding("database_standby", Level.BAD, sentence, "Set DATABASE_URL to the primary.")
+    yield from _judge_durability(facts)
+
+
+def _judge_durability(facts: ServerFacts) -> Iterator[Finding]:
+    for name, is_on in (("fsync", facts.has_fsync), ("full_page_writes", facts.has_full_page_writes)):
+        if not is_on:
+            sentence = f"{name} is off: a power failure can destroy the database."
+            action = f"ALTER SYSTEM SET {name} = on; SELECT pg_reload_conf();"
+            yield Finding("database_durability", Level.BAD, sentence, action)
+    if facts.has_fsync and facts.has_full_page_writes:
+        yield Finding("database_durability", Level.GOOD, "What is committed survives a power failure.")
+    if not facts.has_checksums:
+        sentence = "Data checksums are off: damage by the disk goes unnoticed."
+        yield Finding("database_checksums", Level.WARNING, sentence, 'pg_checksums --enable -D "$PGDATA"  # stopped')
+
+
+def judge_session(facts: ServerFacts) -> Finding:
+    """Whether no statement of the server can wait or run for ever, and moments are in UTC."""
+    limits = {
+        "statement_timeout": (facts.has_statement_timeout, "8s"),
+        "lock_timeout": (facts.has_lock_timeout, "3s"),
+        "idle_in_transaction_session_timeout": (facts.has_idle_timeout, "15s"),
+        "timezone": (facts.time_zone == "UTC", "UTC"),
+    }
+    missing = {name: value for name, (is_set, value) in limits.items() if not is_set}
+    if not missing:
+        return Finding("session_limits", Level.GOOD, "Statements and waits for locks have an end.")
+    sentence = f"Sessions lack {', '.join(missing)}; behind a pooler they must come with the role."
+    action = " ".join(f"ALTER ROLE {facts.role} SET {name} = '{value}';" for name, value in missing.items())
+    return Finding("session_limits", Level.WARNING, sentence, action)
+
+
+def judge_extensions(facts: ServerFacts) -> Iterator[Finding]:
+    """What reports on slow statements and exact bloat need."""
+    check = "extension_pg_stat_statements"
+    if not facts.preloads_statements:
+        action = (
+            "ALTER SYSTEM SET shared_preload_libraries = 'pg_stat_statements'; -- beside what is there; then restart"
+            " PostgreSQL and CREATE EXTENSION IF NOT EXISTS pg_stat_statements;"
+        )
+        yield Finding(check, Level.WARNING, "pg_stat_statements is not preloaded: no report on slow queries.", action)
+    elif not facts.has_statements:
+        action = "CREATE EXTENSION pg_stat_statements;"
+        yield Finding(check, Level.WARNING, "pg_stat_statements is not created: no report on slow queries.", action)
+    else:
+        yield Finding(check, Level.GOOD, "Slow queries are counted.")
+    if not facts.has_tuples:
+        action = "CREATE EXTENSION pgstattuple;" if facts.may_have_tuples else "Install PostgreSQL's contrib package."
+        sentence = "pgstattuple is not there: bloat can be estimated, and not measured."
+        yield Finding("extension_pgstattuple", Level.UNAVAILABLE, sentence, action)
+
+
+def judge_clock(difference: timedelta) -> Finding:
+    """How far the database's clock is from ours."""
+    seconds, check = abs(difference).total_seconds(), "clock"
+    action = "timedatectl set-ntp true  # on both machines"
+    if abs(difference) > CLOCK_BAD:
+        sentence = f"The clocks of this machine and the database differ by {seconds:.0f} s: second factors fail."
+        return Finding(check, Level.BAD, sentence, action)
+    if abs(difference) > CLOCK_WARNING:
+        sentence = f"The clocks of this machine and the database differ by {seconds:.1f} s."
+        return Finding(check, Level.WARNING, sentence, action)
+    return Finding(check, Level.GOOD, "The clocks of this machine and the database agree.")
+
+
+def judge_grants(facts: ServerFacts, grants: Sequence[Grant], *, is_own: bool) -> Iterator[Finding]:
+    """Whether the role may what the server does, and no more; in a database of its own (`is_own`) it may everything."""
+    check = GRANTS
+    if facts.is_superuser and is_own:
+        yield Finding(check, Level.GOOD, "The embedded PostgreSQL belongs to the server, which nobody else reaches.")
+        return
+    if facts.is_superuser:
+        sentence = f"The server works as {facts.role}, a superuser: whoever breaks in can do anything to the database."
+        yield Finding(check, Level.WARNING, sentence, MAKE_ROLES)
+        return
+    lacking = [grant for grant in grants if not grant.may]
+    forbidden = [grant for grant in grants if grant.may]
+    if lacking:
+        sentence = f"The role {facts.role} may not {_listed(lacking)}."
+        action = f"GRANT SELECT, INSERT, UPDATE, DELETE ON {_tables(lacking)} TO {facts.role};"
+        yield Finding(check, Level.BAD, sentence, action)
+    if forbidden:
+        sentence = f"The role {facts.role} may {_listed(forbidden)}: the audit trail must only grow."
+        action = f"REVOKE UPDATE, DELETE, TRUNCATE ON {_tables(forbidden)} FROM {facts.role};"
+        yield Finding(check, Level.WARNING, sentence, action)
+    if not grants:
+        yield Finding(check, Level.GOOD, f"The role {facts.role} may read and write what it needs.")
+
+
+def judge_upkeep(foreign: Sequence[str], owner: str, role: str, has_privilege: bool) -> Finding:
+    """Whether maintenance has effect: without the right it skips tables and reports success."""
+    check = "maintenance_grants"
+    if not foreign:
+        return Finding(check, Level.GOOD, f"Maintenance works as {role} on all tables.")
+    sentence = f"As {role}, vacuum and reindex skip {len(foreign)} tables, of {owner}; so do migrations and retention."
+    grant = (
+        f"GRANT MAINTAIN ON ALL TABLES IN SCHEMA public TO {role};" if has_privilege else f"GRANT {owner} TO {role};"
+    )
+    return Finding(check, Level.WARNING, sentence, f"Set DATABASE_DIRECT_URL to the database as {owner}, or {grant}")
+
+
+def judge_last_vacuum(last: datetime | None, since: datetime | None, now: datetime) -> Finding:
+    """When a vacuum has last succeeded; nothing is overdue in an installation (here `since`) that is young."""
+    check = "last_vacuum"
+    if last is not None and now - last <= UPKEEP_OVERDUE:
+        return Finding(check, Level.GOOD, f"The last successful vacuum was on {last:%Y-%m-%d %H:%MZ}.")
+    if last is None and (since is None or now - since <= UPKEEP_OVERDUE):
+        return Finding(check, Level.GOOD, "No vacuum has run yet, and none is due.")
+    when = "never" if last is None else f"on {last:%Y-%m-%d %H:%MZ}"
+    sentence = f"The last successful vacuum was {when}: the weekly one does not run, or fails."
+    return Finding(check, Level.WARNING, sentence, "license-server maintenance vacuum")
+
+
+def _listed(grants: Sequence[Grant]) -> str:
+    shown = ", ".join(f"{grant.privilege} {grant.table}" for grant in grants[:5])
+    return shown if len(grants) <= 5 else f"{shown} and {len(grants) - 5} others"
+
+
+def _tables(grants: Sequence[Grant]) -> str:
+    return ", ".join(sorted({grant.table for grant in grants}))
