@@ -14,7 +14,7 @@ import psycopg
 import pytest
 
 from app.db.models.base import new_id
-from app.domain.findings import Level
+from app.domain.findings import Finding, Level
 from app.domain.reports import Period, Report, Section, SectionName, sections_of
 from app.jobs.error_groups import store_errors
 from app.ops.overview.rendering import render
