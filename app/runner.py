@@ -4,24 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import os
 import socket
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
 from app.db.deadline import Deadline
-from app.db.direct import DirectConnection, direct_connection
-from app.db.errors import translated
+from app.db.direct import SESSION_ENDED, DirectConnection, direct_connection
 from app.db.models import Run
 from app.db.models.base import new_id
 from app.db.workbench import Workbench
 from app.domain.errors import DomainError, Unavailable
 from app.domain.maintenance import read_options
 from app.domain.permissions import Principal
-from app.domain.runs import MutexGroup, Outcome, Progress, RunKind, RunStatus, Tell, lock_name_of
+from app.domain.runs import UNDER_WAY, MutexGroup, Outcome, Progress, RunKind, RunStatus, Tell, lock_name_of
 from app.ops.maintenance.analyze import analyze
 from app.ops.maintenance.prune import prune
 from app.runtime import Runtime
@@ -34,56 +35,97 @@ LOOK_SECONDS = 0.5
 FINISH_SECONDS = 30.0
 FINISH_PAUSE_SECONDS = 1.0
 CANCEL_SECONDS = 5.0
-STOP_SECONDS = 2.0
+STOP_SECONDS = 1.5
+LAST_WORD_SECONDS = 1.0
+CLEAN_UP_SECONDS = 60.0
 STOPPED = "The process that did it was stopped; start it again."
+CANCELLED = "Cancelled as was asked for."
+DEFECT = "It failed because of a defect of ours; the log says which."
 
 logger = logging.getLogger(__name__)
 
 Work = Callable[[Workbench, Any], Awaitable[Outcome]]
+Works = Mapping[RunKind, Work]
+Ending = tuple[Outcome, RunStatus]
 
-WORKS: Mapping[RunKind, Work] = {
+WORKS: Works = {
     RunKind.ANALYZE: analyze,
     RunKind.PRUNE: prune,
 }
 """What each kind of run does; it gets the options of its kind."""
 
-CLEAN_UPS: Mapping[RunKind, Callable[[Workbench], Awaitable[None]]] = {}
+CleanUps = Mapping[RunKind, Callable[[Workbench], Awaitable[None]]]
+
+CLEAN_UPS: CleanUps = {}
 """What is cleaned up behind a run whose owner died."""
 
 
-async def do_queued(runtime: Runtime, group: MutexGroup) -> None:
-    """Do the run of the group that waits, if there is one and nobody else takes it."""
+async def do_queued(runtime: Runtime, group: MutexGroup, works: Works = WORKS) -> None:
+    """Do the run of the group that waits, if there is one, nobody else takes it and this server is to stay."""
+    if runtime.is_draining:
+        return
     async with runtime.database.transaction() as tx:
         queued = await runs.find_queued(tx, group)
-    if queued is None:
+    if queued is None or queued.kind not in works:  # a kind of a newer release is left to its processes
         return
     async with direct_connection(direct_url(runtime)) as direct:
-        if await direct.try_hold(lock_name_of(queued.id)):
-            await _take_and_do(runtime, direct, queued.id)
+        if not await direct.try_hold(lock_name_of(queued.id)):
+            return
+        async with runtime.database.transaction() as tx:
+            run = await runs.take(tx, queued.id, _ourselves(), now=runtime.now())
+        if run is not None:
+            await _do_to_its_end(runtime, direct, run, works, _tell_nobody)
 
 
-async def do_at_once(runtime: Runtime, caller: Principal, wish: RequestRun, tell: Tell) -> Run:
+async def do_at_once(runtime: Runtime, caller: Principal, wish: RequestRun, tell: Tell, works: Works = WORKS) -> Run:
     """Ask for a run and do it here; raises RunUnderWay. Its lock is held before it exists, so nobody else takes it."""
+    await bury_lost(runtime)
     run_id = new_id()
     async with direct_connection(direct_url(runtime)) as direct:
         await direct.try_hold(lock_name_of(run_id))
         async with runtime.database.transaction() as tx:
             await runs.request(tx, caller, replace(wish, run_id=run_id), now=runtime.now())
-        await _take_and_do(runtime, direct, run_id, tell)
+            run = await runs.take(tx, run_id, _ourselves(), now=runtime.now())
+        assert run is not None, "nobody else can have taken it before the commit"
+        await _do_to_its_end(runtime, direct, run, works, tell)
     async with runtime.database.transaction() as tx:
         return await runs.get(tx, run_id)
 
 
-async def bury_lost(runtime: Runtime) -> None:
-    """Declare runs lost whose owner is dead, and clean up behind them."""
+async def bury_lost(runtime: Runtime, *, patience: float = LAST_WORD_SECONDS, clean_ups: CleanUps = CLEAN_UPS) -> None:
+    """Clean up behind the runs whose owner is dead, and only then declare them lost, which lets the next one begin."""
     async with runtime.database.transaction() as tx:
-        lost = await runs.declare_lost(tx, now=runtime.now())
-    for run in lost:
-        log(logger, logging.ERROR, "A run was lost: its owner died", event="run_lost", run_id=run.id, kind=run.kind)
-        clean_up = CLEAN_UPS.get(RunKind(run.kind))
-        if clean_up is not None:
-            async with direct_connection(direct_url(runtime)) as direct:
-                await clean_up(_workbench(runtime, direct, lambda progress: None))
+        orphans = await runs.list_ownerless(tx)
+    for run in orphans:
+        await _bury(runtime, run, patience, clean_ups)
+
+
+async def watch(
+    runtime: Runtime, run_id: UUID, *, every: float = LOOK_SECONDS, outage_seconds: float = math.inf
+) -> AsyncGenerator[Run | None]:
+    """The run as it stands, then after each change until it has ended; None for a look that shows nothing new.
+
+    Each look is a short transaction of its own. Raises RunNotFound, and Unavailable when an outage lasts longer.
+    """
+    shown: object = None
+    answered_at = time.monotonic()
+    while True:
+        run = None
+        try:
+            async with runtime.database.transaction() as tx:
+                run = await runs.get(tx, run_id)
+            answered_at = time.monotonic()
+        except Unavailable:
+            if time.monotonic() - answered_at > outage_seconds:
+                raise
+        if run is None or (present := (run.status, run.progress, run.cancel_requested_at)) == shown:
+            yield None
+        else:
+            shown = present
+            yield run
+            if run.status not in UNDER_WAY:
+                return
+        await asyncio.sleep(every)
 
 
 def direct_url(runtime: Runtime) -> str:
@@ -91,56 +133,88 @@ def direct_url(runtime: Runtime) -> str:
     return runtime.settings.direct_url(runtime.database_url)
 
 
-async def _take_and_do(runtime: Runtime, direct: DirectConnection, run_id: UUID, tell: Tell | None = None) -> None:
-    async with runtime.database.transaction() as tx:
-        run = await runs.take(tx, run_id, f"{socket.gethostname()}:{os.getpid()}", now=runtime.now())
-    if run is None:
+async def _bury(runtime: Runtime, run: Run, patience: float, clean_ups: CleanUps) -> None:
+    """Take the dead owner's place, so that of several processes one does it and the next one can if this one dies."""
+    async with direct_connection(direct_url(runtime)) as direct:
+        if not await direct.try_hold(lock_name_of(run.id)):
+            return
+        await asyncio.sleep(patience)  # an owner that lives and only lost its session tells by itself what came of it
+        async with runtime.database.transaction() as tx:
+            present = await runs.get(tx, run.id)
+        if present.status != RunStatus.RUNNING:
+            return
+        await _clean_up(runtime, direct, run, clean_ups)
+        async with runtime.database.transaction() as tx:
+            lost = await runs.give_up(tx, run.id, now=runtime.now())
+        if lost.status == RunStatus.LOST:
+            _tell_end(lost)
+
+
+async def _clean_up(runtime: Runtime, direct: DirectConnection, run: Run, clean_ups: CleanUps) -> None:
+    """What can't be cleaned up is told, and never keeps the next run from its turn."""
+    clean_up = clean_ups.get(RunKind(run.kind))
+    if clean_up is None:
         return
-    started_at = time.monotonic()
     try:
-        outcome, status = await _do(runtime, direct, run, tell)
+        with direct.translated():
+            async with Deadline(CLEAN_UP_SECONDS):
+                await clean_up(_workbench(runtime, direct, _tell_nobody))
+    except DomainError as error:
+        sentence = "What a lost run had begun could not be cleaned up"
+        log(logger, logging.WARNING, sentence, event="run_clean_up_failed", run_id=run.id, reason=error.message)
+    except Exception:
+        sentence = "Cleaning up failed because of a defect"
+        log(logger, logging.ERROR, sentence, event="defect", run_id=run.id, kind=run.kind, exc_info=True)
+
+
+async def _do_to_its_end(runtime: Runtime, direct: DirectConnection, run: Run, works: Works, tell: Tell) -> None:
+    """Do it and write what came of it, also when this process is told to stop meanwhile."""
+    ending: Ending = (Outcome(failure=STOPPED), RunStatus.CANCELLED)
+    try:
+        ending = await _do(runtime, direct, run, works, tell)
+        await _finish(runtime, run.id, ending)
     except asyncio.CancelledError:
-        async with Deadline(STOP_SECONDS):
-            await _finish(runtime, run, Outcome(failure=STOPPED), RunStatus.CANCELLED, time.monotonic() - started_at)
+        with suppress(TimeoutError, Unavailable):  # then it counts as lost
+            async with Deadline(STOP_SECONDS):
+                await _finish(runtime, run.id, ending)
         raise
-    await _finish(runtime, run, outcome, status, time.monotonic() - started_at)
 
 
-async def _do(runtime: Runtime, direct: DirectConnection, run: Run, tell: Tell | None) -> tuple[Outcome, RunStatus]:
+async def _do(runtime: Runtime, direct: DirectConnection, run: Run, works: Works, tell: Tell) -> Ending:
     """Let the work be done, telling how far it is, until it ends or its run shall not go on."""
     latest = Progress()
 
     def remember(progress: Progress) -> None:
         nonlocal latest
         latest = progress
-        if tell is not None:
-            tell(progress)
+        tell(progress)
 
-    bench = _workbench(runtime, direct, remember)
-    kind = RunKind(run.kind)
-    work = asyncio.create_task(_work(bench, kind, run.options))
+    work = asyncio.create_task(_work(_workbench(runtime, direct, remember), run, works))
+    patience = CANCEL_SECONDS
     is_cancelled = False
     try:
-        while not work.done():
+        while not work.done() and direct.is_open and not is_cancelled:
             await asyncio.wait({work}, timeout=LOOK_SECONDS)
-            if not work.done() and not await _shall_go_on(runtime, run.id, latest):
-                is_cancelled = True
-                work.cancel()
+            is_cancelled = not work.done() and not await _shall_go_on(runtime, run.id, latest)
+    except asyncio.CancelledError:
+        patience = STOP_SECONDS
+        raise
     finally:
-        await _end(work)
-    return _outcome(work, run, is_cancelled=is_cancelled)
+        await _end(work, patience)
+    return _ending(work, run, is_cancelled=is_cancelled)
 
 
-async def _work(bench: Workbench, kind: RunKind, options: Mapping[str, Any]) -> Outcome:
-    with translated():
-        return await WORKS[kind](bench, read_options(kind, options))
+async def _work(bench: Workbench, run: Run, works: Works) -> Outcome:
+    kind = RunKind(run.kind)
+    with bench.direct.translated():
+        return await works[kind](bench, read_options(kind, run.options))
 
 
-async def _end(work: asyncio.Task[Outcome]) -> None:
+async def _end(work: asyncio.Task[Outcome], patience: float) -> None:
     """Have the statement under way cancelled at the server; the second time its session is dropped."""
     while not work.done():
         work.cancel()
-        await asyncio.wait({work}, timeout=CANCEL_SECONDS)
+        await asyncio.wait({work}, timeout=patience)
 
 
 async def _shall_go_on(runtime: Runtime, run_id: UUID, progress: Progress) -> bool:
@@ -152,46 +226,69 @@ async def _shall_go_on(runtime: Runtime, run_id: UUID, progress: Progress) -> bo
     return run.status == RunStatus.RUNNING and run.cancel_requested_at is None
 
 
-def _outcome(work: asyncio.Task[Outcome], run: Run, *, is_cancelled: bool) -> tuple[Outcome, RunStatus]:
-    if work.cancelled():
-        return Outcome(failure="Cancelled as was asked for."), RunStatus.CANCELLED
-    error = work.exception()
-    if error is None:
+def _ending(work: asyncio.Task[Outcome], run: Run, *, is_cancelled: bool) -> Ending:
+    error = None if work.cancelled() else work.exception()
+    if not work.cancelled() and error is None:
         outcome = work.result()
         return outcome, outcome.status
     if is_cancelled:
-        return Outcome(failure="Cancelled as was asked for."), RunStatus.CANCELLED
+        return Outcome(failure=CANCELLED), RunStatus.CANCELLED
+    if work.cancelled():  # nobody asked for it: the session was found to be gone
+        return Outcome(failure=SESSION_ENDED), RunStatus.FAILED
     if isinstance(error, DomainError):
         return Outcome(failure=error.message), RunStatus.FAILED
     log(logger, logging.ERROR, "A run failed because of a defect", event="defect", kind=run.kind, exc_info=error)
-    return Outcome(failure="It failed because of a defect of ours; the log says which."), RunStatus.FAILED
+    return Outcome(failure=DEFECT), RunStatus.FAILED
 
 
-async def _finish(runtime: Runtime, run: Run, outcome: Outcome, status: RunStatus, seconds: float) -> None:
+async def _finish(runtime: Runtime, run_id: UUID, ending: Ending) -> None:
     """Write what came of it; while the database is away, try for half a minute: after that the run counts as lost."""
     deadline = time.monotonic() + FINISH_SECONDS
     while True:
         try:
             async with runtime.database.transaction() as tx:
-                await runs.finish(tx, run.id, outcome, status, now=runtime.now())
+                run = await runs.finish(tx, run_id, *ending, now=runtime.now())
             break
         except Unavailable:
             if time.monotonic() > deadline:
                 raise
             await asyncio.sleep(FINISH_PAUSE_SECONDS)
-    metrics.run_duration.labels(run.kind, status).observe(seconds)
-    level = logging.INFO if status in (RunStatus.SUCCEEDED, RunStatus.CANCELLED) else logging.WARNING
+    if run.status != RunStatus.LOST:  # whoever declared it lost has told of it
+        _tell_end(run)
+
+
+def _tell_end(run: Run) -> None:
+    """The metric and the log line of a run, as its row says."""
+    assert run.started_at is not None, "it has begun"
+    assert run.finished_at is not None, "it has ended"
+    seconds = max(0.0, (run.finished_at - run.started_at).total_seconds())
+    metrics.run_duration.labels(run.kind, run.status).observe(seconds)
     log(
         logger,
-        level,
-        f"Run of {run.kind} ended: {status}",
+        _LEVELS.get(RunStatus(run.status), logging.WARNING),
+        f"Run of {run.kind} ended: {run.status}",
         event="run_finished",
         run_id=run.id,
         kind=run.kind,
-        outcome=status,
+        outcome=run.status,
         seconds=round(seconds, 3),
     )
 
 
 def _workbench(runtime: Runtime, direct: DirectConnection, tell: Tell) -> Workbench:
     return Workbench(direct, runtime.database, runtime.settings, runtime.vault, runtime.now, tell)
+
+
+def _ourselves() -> str:
+    return f"{socket.gethostname()}:{os.getpid()}"
+
+
+def _tell_nobody(progress: Progress) -> None:
+    """For who is watched by its row alone."""
+
+
+_LEVELS: Mapping[RunStatus, int] = {
+    RunStatus.SUCCEEDED: logging.INFO,
+    RunStatus.CANCELLED: logging.INFO,
+    RunStatus.LOST: logging.ERROR,
+}

@@ -39,6 +39,7 @@ MAX_LINE = 4096
 PROBE_SECONDS = 0.6
 REVIVE_SECONDS = 2.0
 UNSEALED_PAUSE_SECONDS = 3600.0
+MAX_WATCHERS = 50
 
 logger = logging.getLogger(__name__)
 
@@ -50,8 +51,9 @@ ValidationLine = Coalescer[ValidationQuestion, Verdict]
 class Runtime:
     """Everything long-lived; `is_draining` turns true when the server was asked to stop.
 
-    `seat_takers` keeps half of the pool for others while many new machines ask at once. Without a mail server there is
-    neither a `postbox` nor a `mailer`. `unsealed` tells when to say again that the audit trail can't be sealed.
+    `seat_takers` keeps half of the pool for others while many new machines ask at once; `watchers` are the places of
+    those who watch runs. Without a mail server there is neither a `postbox` nor a `mailer`. `unsealed` tells when to
+    say again that the audit trail can't be sealed.
     """
 
     settings: Settings
@@ -71,6 +73,7 @@ class Runtime:
     seat_takers: asyncio.Semaphore
     identity_provider: IdentityProvider | None
     unsealed: Seldom = field(default_factory=lambda: Seldom(UNSEALED_PAUSE_SECONDS))
+    watchers: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(MAX_WATCHERS))
     started_at: float = field(default_factory=time.monotonic)
     is_draining: bool = False
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import signal
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from typing import Annotated, TypeVar
@@ -61,7 +62,10 @@ def run(work: Callable[[Session, Runtime], Awaitable[Result]]) -> Result:
 
 
 def run_long(work: Callable[[Runtime], Awaitable[Result]]) -> Result:
-    """Run a command's work that opens its own transactions, on the running server's database or one of our own."""
+    """Run a command's work that opens its own transactions, on the running server's database or one of our own.
+
+    SIGTERM ends it as ctrl-C does: what is under way is cancelled and leaves nothing behind.
+    """
 
     async def with_ready_database(runtime: Runtime) -> Result:
         await _require_ready_database(runtime)
@@ -75,10 +79,16 @@ def run_anyway(work: Callable[[Runtime], Awaitable[Result]]) -> Result:
     with one_sentence():
         settings = command_settings()
         with database_url(settings) as url:
-            return asyncio.run(_with_runtime(settings, url, work))
+            try:
+                return asyncio.run(_with_runtime(settings, url, work))
+            except asyncio.CancelledError:
+                raise SystemExit(128 + signal.SIGTERM) from None
 
 
 async def _with_runtime(settings: Settings, url: str, work: Callable[[Runtime], Awaitable[Result]]) -> Result:
+    task = asyncio.current_task()
+    assert task is not None, "asyncio.run makes a task"
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
     async with open_runtime(settings, url) as runtime:
         return await work(runtime)
 

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Annotated
 
 import typer
-from rich.progress import Progress as Bar
 
 from app.cli.arguments import parse_text
-from app.cli.context import AsJson, run_long
-from app.cli.output import FAILED, console, say
-from app.cli.runs import run_card, show_run
+from app.cli.context import AsJson, run, run_long
+from app.cli.output import say
+from app.cli.progress import progress_bar
+from app.cli.runs import end_with, run_card, show_run
+from app.db.models import Run
+from app.db.session import Session
 from app.domain.maintenance import Options, PruneOptions, ReindexOptions, TableOptions
 from app.domain.permissions import COMMAND_LINE
-from app.domain.runs import Progress, RunKind, RunStatus, RunTrigger
+from app.domain.runs import RunKind, RunStatus, RunTrigger
 from app.runner import do_at_once
 from app.runtime import Runtime
+from app.services import runs
 from app.services.runs import RequestRun
 
 app = typer.Typer(no_args_is_help=True, help="Maintenance: vacuum, analyze, reindex, prune.")
@@ -27,53 +31,65 @@ Indexes = Annotated[
     list[str] | None, typer.Option("--index", parser=parse_text, metavar="NAME", help="Only this one; may be repeated.")
 ]
 Force = Annotated[bool, typer.Option(help="Whatever the statistics say.")]
-
-GOOD_ENDS = frozenset({RunStatus.SUCCEEDED, RunStatus.SUCCEEDED_WITH_WARNINGS, RunStatus.SKIPPED})
+NoWait = Annotated[bool, typer.Option("--no-wait", help="Leave it to a running server.")]
 
 
 @app.command("vacuum")
-def vacuum(table: Tables = None, force: Force = False, as_json: AsJson = False) -> None:
+def vacuum(table: Tables = None, force: Force = False, no_wait: NoWait = False, as_json: AsJson = False) -> None:
     """Vacuum and analyze the tables that need it."""
-    _do(RunKind.VACUUM, TableOptions(tuple(table or ()), force), as_json=as_json)
+    _do(RunKind.VACUUM, TableOptions(tuple(table or ()), force), no_wait=no_wait, as_json=as_json)
 
 
 @app.command("analyze")
-def analyze(table: Tables = None, force: Force = False, as_json: AsJson = False) -> None:
+def analyze(table: Tables = None, force: Force = False, no_wait: NoWait = False, as_json: AsJson = False) -> None:
     """Bring the planner's statistics up to date where they are stale."""
-    _do(RunKind.ANALYZE, TableOptions(tuple(table or ()), force), as_json=as_json)
+    _do(RunKind.ANALYZE, TableOptions(tuple(table or ()), force), no_wait=no_wait, as_json=as_json)
 
 
 @app.command("reindex")
-def reindex(table: Tables = None, index: Indexes = None, force: Force = False, as_json: AsJson = False) -> None:
+def reindex(
+    table: Tables = None, index: Indexes = None, force: Force = False, no_wait: NoWait = False, as_json: AsJson = False
+) -> None:
     """Rebuild bloated and invalid indexes while everybody works on."""
-    _do(RunKind.REINDEX, ReindexOptions(tuple(table or ()), tuple(index or ()), force), as_json=as_json)
+    _do(
+        RunKind.REINDEX, ReindexOptions(tuple(table or ()), tuple(index or ()), force), no_wait=no_wait, as_json=as_json
+    )
 
 
 @app.command("prune")
 def prune(
     dry_run: Annotated[bool, typer.Option(help="Tell what would go, and touch nothing.")] = False,
+    no_wait: NoWait = False,
     as_json: AsJson = False,
 ) -> None:
     """Archive and remove what was kept long enough."""
-    _do(RunKind.PRUNE, PruneOptions(dry_run), as_json=as_json)
+    _do(RunKind.PRUNE, PruneOptions(dry_run), no_wait=no_wait, as_json=as_json)
 
 
-def _do(kind: RunKind, options: Options, *, as_json: bool) -> None:
+def _do(kind: RunKind, options: Options, *, no_wait: bool, as_json: bool) -> None:
     wish = RequestRun(kind, options, RunTrigger.COMMAND)
-    with Bar(console=console, disable=as_json or not console.is_terminal, transient=True) as bar:
-        task = bar.add_task(kind, total=100)
+    if no_wait:
+        _leave(wish, as_json=as_json)
+        return
 
-        def tell(progress: Progress) -> None:
-            description = " ".join(filter(None, (progress.phase, progress.object_name)))
-            bar.update(task, completed=progress.percent, description=description)
+    async def work(runtime: Runtime) -> Run:
+        try:
+            with progress_bar(is_shown=not as_json) as tell:
+                return await do_at_once(runtime, COMMAND_LINE, wish, tell)
+        except asyncio.CancelledError:
+            say("Stopped; `license-server runs list` says how the run ended.")
+            raise
 
-        async def work(runtime: Runtime) -> tuple[dict[str, object], RunStatus]:
-            run = await do_at_once(runtime, COMMAND_LINE, wish, tell)
-            return run_card(run), RunStatus(run.status)
+    done = run_long(work)
+    show_run(run_card(done), as_json=as_json)
+    end_with(RunStatus(done.status), as_json=as_json)
 
-        card, status = run_long(work)
-    show_run(card, as_json=as_json)
-    if status not in GOOD_ENDS:
-        if as_json:
-            say(f"The run ended as {status}.")
-        raise typer.Exit(FAILED)
+
+def _leave(wish: RequestRun, *, as_json: bool) -> None:
+    async def work(tx: Session, runtime: Runtime) -> Run:
+        return await runs.request(tx, COMMAND_LINE, wish, now=runtime.now())
+
+    queued = run(work)
+    show_run(run_card(queued), as_json=as_json)
+    if not as_json:
+        say(f"A running server does it. Watch it: license-server runs follow {queued.id}")

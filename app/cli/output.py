@@ -77,6 +77,12 @@ def write_json(document: Any) -> str:
     return json.dumps(document, indent=2, default=_plain) + "\n"
 
 
+def print_json_line(document: Any) -> None:
+    """The document on one line of stdout, at once: one of several that are read as they come."""
+    sys.stdout.write(json.dumps(document, default=_plain) + "\n")
+    sys.stdout.flush()
+
+
 def say(sentence: str) -> None:
     """A sentence for people, on stderr so that it never mixes with JSON."""
     sys.stderr.write(sentence + "\n")

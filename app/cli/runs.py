@@ -2,25 +2,31 @@
 
 from __future__ import annotations
 
+from contextlib import aclosing
 from typing import Annotated, Any
 from uuid import UUID
 
 import typer
 
-from app.cli.context import AsJson, Cursor, run
-from app.cli.output import say, show, show_list
+from app.cli.context import AsJson, Cursor, run, run_long
+from app.cli.output import FAILED, console, print_json_line, say, show, show_list
+from app.cli.progress import line_of, progress_bar
 from app.db.models import Run
 from app.db.session import Session
 from app.domain.pages import MAX_LIMIT, Page, PageRequest
 from app.domain.permissions import COMMAND_LINE
-from app.domain.runs import RunKind, RunStatus
+from app.domain.runs import UNDER_WAY, RunKind, RunStatus, Tell
 from app.domain.words import camel_case
+from app.runner import watch
 from app.runtime import Runtime
 from app.services import runs
 
 app = typer.Typer(no_args_is_help=True, help="Runs: what maintenance did, does and will do.")
 
 RunId = Annotated[UUID, typer.Argument(metavar="RUN_ID")]
+
+GOOD_ENDS = frozenset({RunStatus.SUCCEEDED, RunStatus.SUCCEEDED_WITH_WARNINGS, RunStatus.SKIPPED})
+OUTAGE_SECONDS = 60.0
 
 _FIELDS = (
     *("id", "kind", "status", "options", "trigger", "schedule", "slot_at", "requested_at", "started_at", "finished_at"),
@@ -56,6 +62,20 @@ def show_one(run_id: RunId, as_json: AsJson = False) -> None:
     show_run(run_card(run(work)), as_json=as_json)
 
 
+@app.command("follow")
+def follow(run_id: RunId, as_json: AsJson = False) -> None:
+    """Watch a run until it has ended; the exit code tells whether it succeeded."""
+
+    async def work(runtime: Runtime) -> Run:
+        with progress_bar(is_shown=not as_json) as tell:
+            return await _follow(runtime, run_id, tell, as_json=as_json)
+
+    ended = run_long(work)
+    if not as_json:
+        show_run(run_card(ended), as_json=False)
+    end_with(RunStatus(ended.status), as_json=as_json)
+
+
 @app.command("cancel")
 def cancel(run_id: RunId, as_json: AsJson = False) -> None:
     """Have a run cancelled."""
@@ -64,6 +84,14 @@ def cancel(run_id: RunId, as_json: AsJson = False) -> None:
         return await runs.cancel(tx, COMMAND_LINE, run_id, now=runtime.now())
 
     show_run(run_card(run(work)), as_json=as_json)
+
+
+def end_with(status: RunStatus, *, as_json: bool) -> None:
+    """End with exit code 1 unless the run has come to a good end."""
+    if status not in GOOD_ENDS:
+        if as_json:
+            say(f"The run ended as {status}.")
+        raise typer.Exit(FAILED)
 
 
 def run_card(one: Run) -> dict[str, Any]:
@@ -81,3 +109,20 @@ def show_run(card: dict[str, Any], *, as_json: bool) -> None:
     if not as_json:
         for warning in card["warnings"]:
             say(f"Warning: {warning}")
+
+
+async def _follow(runtime: Runtime, run_id: UUID, tell: Tell, *, as_json: bool) -> Run:
+    """The run at its end; until then each change is told as one line of JSON, by the bar, or in a line of words."""
+    async with aclosing(watch(runtime, run_id, outage_seconds=OUTAGE_SECONDS)) as looks:
+        async for one in looks:
+            if one is None:
+                continue
+            progress = runs.from_document(one.progress)
+            if as_json:
+                print_json_line(run_card(one))
+            elif console.is_terminal:
+                tell(progress)
+            elif one.status in UNDER_WAY:
+                say(line_of(progress))
+    assert one is not None, "the last look shows the end"
+    return one

@@ -2,28 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
 import psycopg
 from psycopg import sql
-from psycopg.errors import Diagnostic
+from psycopg.errors import Diagnostic, QueryCanceled
 
 from app.db.deadline import Deadline
 from app.db.errors import translated
 from app.db.locks import lock_number
+from app.domain.errors import DatabaseUnavailable
 
 CONNECT_SECONDS = 5.0
 APPLICATION_NAME = "license-server-maintenance"
 LOCK_SECONDS = 3.0
+SESSION_ENDED = (
+    "The database ended the session that did it: it was restarted, or somebody terminated it; start it again."
+)
+STATEMENT_ENDED = "The database ended its statement: somebody cancelled it there, or it took longer than it may."
 
 _SESSION_OPTIONS = " ".join(
     f"-c {name}={value}"
     for name, value in {
         "TimeZone": "UTC",
         "lock_timeout": f"{LOCK_SECONDS:.0f}s",
+        # Limits that somebody set for the role or the database are meant for requests.
+        "statement_timeout": "0",
+        "idle_session_timeout": "0",
         "idle_in_transaction_session_timeout": "60s",
         # A client that was killed is noticed in the midst of a statement too, so that its lock is free at once.
         "client_connection_check_interval": "1s",
@@ -32,6 +40,9 @@ _SESSION_OPTIONS = " ".join(
         "tcp_keepalives_count": "3",
     }.items()
 )
+
+# A limit of PostgreSQL 17 and later, which older ones would refuse to be told of.
+_NO_TRANSACTION_TIMEOUT = "SELECT set_config(name, '0', false) FROM pg_settings WHERE name = 'transaction_timeout'"
 
 Query = sql.SQL | sql.Composed
 
@@ -59,12 +70,29 @@ class DirectConnection:
 
     @property
     def is_open(self) -> bool:
-        """Whether the session, and with it its locks, is still there as far as we know."""
+        """Whether the session, and with it its locks, is still there as far as the database has told."""
+        if not self.connection.closed and not self.connection.lock.locked():
+            with suppress(psycopg.Error):
+                self.connection.pgconn.consume_input()  # while no statement is under way nobody else would hear it
         return not self.connection.closed
+
+    @contextmanager
+    def translated(self) -> Iterator[None]:
+        """Raise what the house knows, as everywhere in the store, and say so when this session was ended."""
+        with translated():
+            try:
+                yield
+            except QueryCanceled as error:
+                raise DatabaseUnavailable(STATEMENT_ENDED) from error
+            except (psycopg.OperationalError, psycopg.InterfaceError) as error:
+                if self.is_open:
+                    raise
+                raise DatabaseUnavailable(SESSION_ENDED) from error
 
     async def try_hold(self, name: str) -> bool:
         """Hold this name as long as the session lives; False, at once, when another one holds it."""
-        [[got]] = await self.execute(sql.SQL("SELECT pg_try_advisory_lock(%s)"), [lock_number(name)])
+        with self.translated():
+            [[got]] = await self.execute(sql.SQL("SELECT pg_try_advisory_lock(%s)"), [lock_number(name)])
         return bool(got)
 
     async def execute(
@@ -116,6 +144,8 @@ async def direct_connection(url: str) -> AsyncIterator[DirectConnection]:
     direct = DirectConnection(connection)
     connection.add_notice_handler(direct.add_notice)
     try:
+        with direct.translated():
+            await direct.execute(sql.SQL(_NO_TRANSACTION_TIMEOUT))
         yield direct
     finally:
         await connection.close()

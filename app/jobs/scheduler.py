@@ -13,6 +13,7 @@ from app.jobs.catalog import JOBS, Job
 from app.runtime import Runtime
 from app.telemetry.logging import log
 
+INSIST_SECONDS = 3.0
 LAST_SECONDS = 3.0
 
 logger = logging.getLogger(__name__)
@@ -25,9 +26,7 @@ async def running_jobs(runtime: Runtime, jobs: Sequence[Job] = JOBS) -> AsyncIte
     try:
         yield
     finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await _end(tasks)
         await _do_last([job for job in jobs if job.is_done_at_stop], runtime)
 
 
@@ -37,6 +36,15 @@ async def _repeat(job: Job, runtime: Runtime) -> None:
     while True:
         await asyncio.sleep(job.every.total_seconds())
         await _do(job, runtime)
+
+
+async def _end(tasks: Sequence[asyncio.Task[None]]) -> None:
+    """Cancel all until they have ended: the driver leaves a database that hangs only when it is told twice."""
+    left = set(tasks)
+    while left:
+        for task in left:
+            task.cancel()
+        _, left = await asyncio.wait(left, timeout=INSIST_SECONDS)
 
 
 async def _do_last(jobs: Sequence[Job], runtime: Runtime) -> None:

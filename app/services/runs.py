@@ -1,9 +1,9 @@
-"""Runs: ask for them, take them, tell how far they are, cancel, finish, and declare lost whose owner is dead."""
+"""Runs: ask for them, take them, tell how far they are, cancel, finish, and give up those whose owner is dead."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -52,7 +52,7 @@ async def request(tx: Session, caller: Principal, wish: RequestRun, *, now: date
     await runs.lock_group(tx, group)
     other = await runs.find_under_way(tx, group)
 
-    if other is not None and not await _is_declared_lost(tx, other, now=now):
+    if other is not None:
         raise RunUnderWay(other.id, RunKind(other.kind))
 
     run = _new_run(caller, wish, group, RunStatus.QUEUED, now)
@@ -100,6 +100,7 @@ async def take(tx: Session, run_id: UUID, owner: str, *, now: datetime) -> Run |
     run.status = RunStatus.RUNNING
     run.owner = owner
     run.started_at = now
+    run.progress = as_document(Progress())
     return run
 
 
@@ -114,7 +115,7 @@ async def tell_progress(tx: Session, run_id: UUID, progress: Progress) -> Run:
 async def cancel(tx: Session, caller: Principal, run_id: UUID, *, now: datetime) -> Run:
     """Have a run cancelled: a queued one at once, a running one by its owner; RunStateConflict when it has ended."""
     run = await runs.lock_run(tx, run_id)
-    if run.status not in UNDER_WAY or await _is_declared_lost(tx, run, now=now):
+    if run.status not in UNDER_WAY:
         raise RunStateConflict
     if run.cancel_requested_at is not None:
         return run
@@ -140,14 +141,29 @@ async def finish(tx: Session, run_id: UUID, outcome: Outcome, status: RunStatus,
     return run
 
 
-async def declare_lost(tx: Session, *, now: datetime) -> Sequence[Run]:
-    """The running runs whose owner is dead, lost from now on."""
-    return [run for run in await runs.lock_running(tx) if await _is_declared_lost(tx, run, now=now)]
+async def list_ownerless(tx: Session) -> Sequence[Run]:
+    """The running runs whose owner is dead, or has at least lost its session."""
+    return [run for run in await runs.list_running(tx) if not await runs.has_owner(tx, run)]
+
+
+async def give_up(tx: Session, run_id: UUID, *, now: datetime) -> Run:
+    """Declare a run lost, unless it has ended meanwhile. Whoever gives it up holds its lock in the owner's stead."""
+    run = await runs.lock_run(tx, run_id)
+    if run.status != RunStatus.RUNNING:
+        return run
+    run.failure = OWNER_DIED
+    await _end(tx, run, RunStatus.LOST, now=now)
+    return run
 
 
 def as_document(progress: Progress) -> dict[str, Any]:
     """How far a run is, with the names that answers use."""
     return {camel_case(name): value for name, value in asdict(progress).items()}
+
+
+def from_document(document: Mapping[str, Any]) -> Progress:
+    """What `as_document` wrote."""
+    return Progress(**{one.name: document[camel_case(one.name)] for one in fields(Progress)})
 
 
 def _new_run(caller: Principal, wish: RequestRun, group: MutexGroup, status: RunStatus, now: datetime) -> Run:
@@ -166,14 +182,6 @@ def _new_run(caller: Principal, wish: RequestRun, group: MutexGroup, status: Run
         progress=as_document(Progress(phase="queued")),
         warnings=[],
     )
-
-
-async def _is_declared_lost(tx: Session, run: Run, *, now: datetime) -> bool:
-    if run.status != RunStatus.RUNNING or await runs.has_owner(tx, run):
-        return False
-    run.failure = OWNER_DIED
-    await _end(tx, run, RunStatus.LOST, now=now)
-    return True
 
 
 async def _end(tx: Session, run: Run, status: RunStatus, *, now: datetime) -> None:

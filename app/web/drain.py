@@ -53,8 +53,13 @@ def drain_on_sigterm(runtime: Runtime) -> None:
     def on_sigusr1(number: int, frame: FrameType | None) -> None:
         loop.call_soon_threadsafe(drain.stop)
 
+    def on_sigint(number: int, frame: FrameType | None) -> None:
+        runtime.is_draining = True
+        server.handle_exit(number, frame)
+
     signal.signal(signal.SIGTERM, on_sigterm)
     signal.signal(signal.SIGUSR1, on_sigusr1)
+    signal.signal(signal.SIGINT, on_sigint)
     _on_end_of_parent(loop, drain.stop)
     if server.should_exit and multiprocessing.parent_process() is not None:
         server.should_exit = False
@@ -85,7 +90,8 @@ class Drain:
             self._loop.call_later(seconds, self.stop)
 
     def stop(self) -> None:
-        """Let the server finish what it is answering, and end."""
+        """Let the server finish what it is answering, and end; answers that could go on for long see it and end too."""
+        self._runtime.is_draining = True
         if not self._server.should_exit:
             self._server.handle_exit(signal.SIGTERM, None)
 

@@ -10,8 +10,10 @@ from uuid import UUID
 
 from fastapi import Depends, Request
 
+from app.db.session import Session
 from app.domain.errors import Denied, SessionRequired, StepUpRequired, Unauthenticated
 from app.domain.permissions import Permission, Principal, PrincipalKind
+from app.runtime import Runtime as RuntimeState
 from app.services import authentication
 from app.services.authentication import Origin, Refusal, RefusalReason
 from app.telemetry import security_log
@@ -61,13 +63,7 @@ async def _caller(request: Request, runtime: Runtime, origin: RequestOrigin) -> 
     principal, refusal = None, Refusal(RefusalReason.UNKNOWN)
     if len(credential) <= MAX_CREDENTIAL_LENGTH and credential.isascii():
         async with runtime.database.transaction() as tx:
-            principal = await authentication.identify(
-                tx,
-                credential,
-                origin,
-                must_have_second_factor=runtime.settings.operator_second_factor_required,
-                now=runtime.now(),
-            )
+            principal = await _identify(tx, runtime, credential, origin)
             if principal is None:
                 refusal = await authentication.explain_refusal(tx, credential)
     if principal is None:
@@ -77,6 +73,22 @@ async def _caller(request: Request, runtime: Runtime, origin: RequestOrigin) -> 
     add_log_fields(request.scope, caller_kind=principal.kind, caller_id=principal.id)
     await rate_limits.charge_caller(request.scope, runtime.limiter, principal, credential)
     return principal
+
+
+async def is_still_permitted(request: Request, runtime: RuntimeState, permission: Permission) -> bool:
+    """Whether the credential of a request whose answer takes long is still good, and good for this."""
+    credential = credential_of(request)
+    assert credential is not None, "the caller was let in"
+    async with runtime.database.transaction() as tx:
+        principal = await _identify(tx, runtime, credential, origin(request))
+    return principal is not None and permission in principal.permissions
+
+
+async def _identify(tx: Session, runtime: RuntimeState, credential: str, origin: Origin) -> Principal | None:
+    is_factor_required = runtime.settings.operator_second_factor_required
+    return await authentication.identify(
+        tx, credential, origin, must_have_second_factor=is_factor_required, now=runtime.now()
+    )
 
 
 def _tell_refusal(refusal: Refusal, origin: Origin) -> None:

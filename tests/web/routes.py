@@ -94,6 +94,7 @@ ACCESS = {
     "POST /admin/maintenance/prune": "ops:maintain",
     "GET /admin/runs": "ops:read",
     "GET /admin/runs/{run_id}": "ops:read",
+    "GET /admin/runs/{run_id}/events": "ops:read",
     "POST /admin/runs/{run_id}/cancel": "ops:maintain",
     "GET /admin/database/overview": "ops:read",
     "GET /admin/database/connections": "ops:read",

@@ -67,10 +67,9 @@ async def find_of_slot(tx: Session, slot: Slot) -> Run | None:
     return run
 
 
-async def lock_running(tx: Session) -> Sequence[Run]:
-    """The runs that somebody does, locked until the transaction ends; without those that are locked already."""
-    query = select(Run).where(Run.status == RunStatus.RUNNING).order_by(Run.id).with_for_update(skip_locked=True)
-    return (await tx.scalars(query)).all()
+async def list_running(tx: Session) -> Sequence[Run]:
+    """The runs that somebody does."""
+    return (await tx.scalars(select(Run).where(Run.status == RunStatus.RUNNING).order_by(Run.id))).all()
 
 
 async def has_owner(tx: Session, run: Run) -> bool:

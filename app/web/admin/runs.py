@@ -1,16 +1,17 @@
-"""Runs over HTTP: look, list, cancel."""
+"""Runs over HTTP: look, list, watch, cancel."""
 
 from __future__ import annotations
 
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Query, Request
 
 from app.domain.runs import RunKind, RunStatus
 from app.services import runs
-from app.web.deps import Now, Transaction, WantedPage
+from app.web.deps import Now, Runtime, Transaction, WantedPage
 from app.web.json_body import JsonRoute
+from app.web.run_events import EventStream, Place, stream
 from app.web.schemas.base import PageOut
 from app.web.schemas.runs import RunOut
 from app.web.security import Administration, CanMaintain, CanReadOperations
@@ -35,6 +36,15 @@ async def list_runs(
 async def show_run(caller: CanReadOperations, tx: Transaction, run_id: UUID) -> RunOut:
     """Show a run: how far it is, or what came of it."""
     return RunOut.of(await runs.get(tx, run_id))
+
+
+@router.get("/{run_id}/events", response_class=EventStream)
+async def watch_run(
+    caller: CanReadOperations, place: Place, tx: Transaction, request: Request, runtime: Runtime, run_id: UUID
+) -> EventStream:
+    """Watch a run: server-sent events `progress`, now and with each change, and `finished` at its end."""
+    await runs.get(tx, run_id)
+    return stream(request, runtime, run_id)
 
 
 @router.post("/{run_id}/cancel")

@@ -112,7 +112,7 @@ async def test_a_run_whose_owner_is_dead_is_lost_and_the_next_one_starts(api: ht
     run = await start(api)
     await take(app, run["id"])
 
-    await bury_lost(app.state.runtime)
+    await bury_lost(app.state.runtime, patience=0)
 
     lost = (await api.get(f"/admin/runs/{run['id']}")).json()
     assert (lost["status"], lost["finishedAt"]) == ("lost", "2026-03-01T12:00:00.000Z")
@@ -120,14 +120,23 @@ async def test_a_run_whose_owner_is_dead_is_lost_and_the_next_one_starts(api: ht
     assert (await start(api))["status"] == "queued"
 
 
-async def test_a_wish_finds_out_by_itself_that_the_run_before_was_lost(api: httpx.AsyncClient, app: FastAPI) -> None:
+async def test_a_lost_run_excludes_others_until_what_it_had_begun_is_cleaned_up(
+    api: httpx.AsyncClient, app: FastAPI
+) -> None:
     run = await start(api)
     await take(app, run["id"])
 
-    await start(api)
+    problem = read_problem(await api.post("/admin/maintenance/vacuum"), 409, "RUN_UNDER_WAY")
+    cancelled = (await api.post(f"/admin/runs/{run['id']}/cancel")).json()
+    await bury_lost(app.state.runtime, patience=0)
 
-    assert (await api.get(f"/admin/runs/{run['id']}")).json()["status"] == "lost"
+    assert (problem["runId"], cancelled["status"]) == (run["id"], "running")
     read_problem(await api.post(f"/admin/runs/{run['id']}/cancel"), 409, "RUN_STATE_CONFLICT")
+    assert await events_of(api, run["id"]) == [
+        ("run.requested", "api_key", None),
+        ("run.cancel_requested", "api_key", None),
+        ("run.finished", "api_key", "lost"),
+    ]
 
 
 async def test_a_run_whose_owner_lives_is_neither_lost_nor_replaced(api: httpx.AsyncClient, app: FastAPI) -> None:
@@ -137,7 +146,7 @@ async def test_a_run_whose_owner_lives_is_neither_lost_nor_replaced(api: httpx.A
         await do_queued(app.state.runtime, MutexGroup.TABLES)
         assert (await api.get(f"/admin/runs/{run['id']}")).json()["status"] == "queued"
         await take(app, run["id"])
-        await bury_lost(app.state.runtime)
+        await bury_lost(app.state.runtime, patience=0)
 
         assert (await api.get(f"/admin/runs/{run['id']}")).json()["status"] == "running"
         read_problem(await api.post("/admin/maintenance/vacuum"), 409, "RUN_UNDER_WAY")

@@ -1,0 +1,145 @@
+"""The events of a run as a stream: how far it is, as long as somebody watches."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import aclosing, suppress
+from dataclasses import dataclass
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import Depends, Request
+from fastapi.responses import StreamingResponse
+from fastapi.sse import format_sse_event
+from starlette.requests import ClientDisconnect
+from starlette.types import Message, Receive, Scope, Send
+
+from app.db.models import Run
+from app.domain.errors import Overloaded, Unavailable
+from app.domain.permissions import Permission
+from app.domain.runs import UNDER_WAY, RunNotFound
+from app.runner import watch
+from app.runtime import Runtime as RuntimeState
+from app.web.deps import Runtime
+from app.web.schemas.runs import RunOut
+from app.web.security import CanReadOperations, is_still_permitted
+
+HEADERS = {"X-Accel-Buffering": "no"}
+"""nginx passes each event on as it comes."""
+
+HEARTBEAT = format_sse_event(comment="still watching")
+STOPPING = format_sse_event(comment="this server stops, connect again")
+LONG_ENOUGH = format_sse_event(comment="this stream was long enough, connect again")
+NOT_PERMITTED = format_sse_event(comment="the credential has ended")
+GONE = format_sse_event(comment="the run is no longer on record")
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """Seconds between looks at the run, between signs of life, between looks at the credential; and of the whole."""
+
+    look: float = 0.5
+    heartbeat: float = 15.0
+    credential: float = 30.0
+    longest: float = 3600.0
+
+
+PACE = Pace()
+
+
+async def _place(caller: CanReadOperations, runtime: Runtime) -> AsyncIterator[None]:
+    if runtime.watchers.locked():
+        raise Overloaded("Too many watch runs here already; ask for the run itself now and then.")
+    async with runtime.watchers:
+        yield
+
+
+Place = Annotated[None, Depends(_place)]
+"""One of the places for those who watch, until the answer has ended; raises Overloaded. The caller is known before."""
+
+
+class EventStream(StreamingResponse):
+    """Server-sent events; a client that stops reading is given up, so that it does not keep its place."""
+
+    media_type = "text/event-stream"
+    send_seconds = 30.0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer until all is sent or the client hangs up.
+
+        Starlette's own way cancels again and again, which costs a connection of the pool when it hits a statement.
+        """
+        sending = asyncio.create_task(self.stream_response(send))
+        hanging_up = asyncio.create_task(self.listen_for_disconnect(receive))
+        try:
+            await asyncio.wait((sending, hanging_up), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            sending.cancel()
+            hanging_up.cancel()
+            await asyncio.gather(sending, hanging_up, return_exceptions=True)
+        if not sending.cancelled():
+            sending.result()
+
+    async def stream_response(self, send: Send) -> None:
+        """Send all events."""
+
+        async def send_in_time(message: Message) -> None:
+            try:
+                async with asyncio.timeout(self.send_seconds):
+                    await send(message)
+            except TimeoutError as error:
+                raise ClientDisconnect from error
+
+        await super().stream_response(send_in_time)
+
+
+def stream(request: Request, runtime: RuntimeState, run_id: UUID, pace: Pace = PACE) -> EventStream:
+    """The answer that tells of the run until it ends, the server stops or the caller may no longer look."""
+
+    async def may_look() -> bool:
+        return await is_still_permitted(request, runtime, Permission.OPS_READ)
+
+    return EventStream(events_of(runtime, run_id, may_look, pace), headers=HEADERS)
+
+
+async def events_of(
+    runtime: RuntimeState, run_id: UUID, may_look: Callable[[], Awaitable[bool]], pace: Pace
+) -> AsyncIterator[bytes]:
+    """`progress` now and with each change, `finished` at the end, and comments: signs of life and why it ends early."""
+    began_at = told_at = asked_at = time.monotonic()
+    with suppress(RunNotFound):
+        async with aclosing(watch(runtime, run_id, every=pace.look)) as looks:
+            async for run in looks:
+                now = time.monotonic()
+                if run is not None or now - told_at >= pace.heartbeat:
+                    yield HEARTBEAT if run is None else _event("progress", run)
+                    told_at = now
+                if run is not None and run.status not in UNDER_WAY:
+                    yield _event("finished", run)
+                    return
+                if runtime.is_draining:
+                    yield STOPPING
+                    return
+                if now - began_at >= pace.longest:
+                    yield LONG_ENOUGH
+                    return
+                if now - asked_at >= pace.credential:
+                    asked_at = now
+                    if not await _may_still_look(may_look):
+                        yield NOT_PERMITTED
+                        return
+        return
+    yield GONE
+
+
+async def _may_still_look(may_look: Callable[[], Awaitable[bool]]) -> bool:
+    try:
+        return await may_look()
+    except Unavailable:
+        return True  # nobody knows; the run is not told of either while the database is away
+
+
+def _event(name: str, run: Run) -> bytes:
+    return format_sse_event(event=name, data_str=RunOut.of(run).model_dump_json(by_alias=True))
