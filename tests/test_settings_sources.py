@@ -51,6 +51,7 @@ class TestSecretFiles:
     def test_every_secret_can_come_from_a_file(self, name: str, tmp_path: Path) -> None:
         values = {
             "DATABASE_URL": "postgresql://db/licenses",
+            "DATABASE_DIRECT_URL": "postgresql://owner@db/licenses",
             "ENCRYPTION_KEY": KEY,
             "REDIS_URL": "unix:///run/valkey.sock",
             "SLACK_WEBHOOK_URL": "https://hooks.slack.example/services/T/B/X",
@@ -58,6 +59,7 @@ class TestSecretFiles:
         }
         secret = values.get(name, "a long enough secret".replace(" ", "-"))
         environ = {
+            "DATABASE_URL": "postgresql://db/licenses",
             "ENCRYPTION_KEY": KEY,
             "SMTP_HOST": "mail.example.com",
             "SMTP_USERNAME": "me",
