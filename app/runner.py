@@ -17,6 +17,7 @@ from app.db.direct import DirectConnection, direct_connection
 from app.db.errors import translated
 from app.db.models import Run
 from app.db.models.base import new_id
+from app.db.session import Session
 from app.db.workbench import Workbench
 from app.domain.errors import DomainError, Unavailable
 from app.domain.maintenance import read_options
@@ -39,6 +40,8 @@ STOPPED = "The process that did it was stopped; start it again."
 logger = logging.getLogger(__name__)
 
 Work = Callable[[Workbench, Any], Awaitable[Outcome]]
+Ask = Callable[[Session, UUID], Awaitable[Run | None]]
+"""Asks for a run with this id, or puts one on record that is not done at all, or finds that none is wanted."""
 
 WORKS: Mapping[RunKind, Work] = {
     RunKind.ANALYZE: analyze,
@@ -61,12 +64,25 @@ async def do_queued(runtime: Runtime, group: MutexGroup) -> None:
 
 
 async def do_at_once(runtime: Runtime, caller: Principal, wish: RequestRun, tell: Tell) -> Run:
-    """Ask for a run and do it here; raises RunUnderWay. Its lock is held before it exists, so nobody else takes it."""
+    """Ask for a run and do it here; raises RunUnderWay."""
+
+    async def ask(tx: Session, run_id: UUID) -> Run:
+        return await runs.request(tx, caller, replace(wish, run_id=run_id), now=runtime.now())
+
+    run = await do_asked(runtime, ask, tell)
+    assert run is not None, "it was asked for"
+    return run
+
+
+async def do_asked(runtime: Runtime, ask: Ask, tell: Tell) -> Run | None:
+    """Have a run asked for and do it here; None when none was. Its lock is held before others can see it."""
     run_id = new_id()
     async with direct_connection(direct_url(runtime)) as direct:
         await direct.try_hold(lock_name_of(run_id))
         async with runtime.database.transaction() as tx:
-            await runs.request(tx, caller, replace(wish, run_id=run_id), now=runtime.now())
+            run = await ask(tx, run_id)
+        if run is None:
+            return None
         await _take_and_do(runtime, direct, run_id, tell)
     async with runtime.database.transaction() as tx:
         return await runs.get(tx, run_id)

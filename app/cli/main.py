@@ -16,6 +16,7 @@ from app.cli import (
     organizations,
     products,
     runs,
+    schedules,
     second_factors,
     security,
     serve,
@@ -43,6 +44,7 @@ app.add_typer(security.app, name="security")
 app.add_typer(audit_events.app, name="audit")
 app.add_typer(maintenance.app, name="maintenance")
 app.add_typer(runs.app, name="runs")
+app.add_typer(schedules.app, name="schedules")
 app.add_typer(users.app, name="users")
 app.add_typer(users.invitations_app, name="invitations")
 

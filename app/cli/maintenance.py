@@ -5,15 +5,13 @@ from __future__ import annotations
 from typing import Annotated
 
 import typer
-from rich.progress import Progress as Bar
 
 from app.cli.arguments import parse_text
 from app.cli.context import AsJson, run_long
-from app.cli.output import FAILED, console, say
-from app.cli.runs import run_card, show_run
+from app.cli.runs import run_card, show_end, shown_progress
 from app.domain.maintenance import Options, PruneOptions, ReindexOptions, TableOptions
 from app.domain.permissions import COMMAND_LINE
-from app.domain.runs import Progress, RunKind, RunStatus, RunTrigger
+from app.domain.runs import RunKind, RunStatus, RunTrigger
 from app.runner import do_at_once
 from app.runtime import Runtime
 from app.services.runs import RequestRun
@@ -27,8 +25,6 @@ Indexes = Annotated[
     list[str] | None, typer.Option("--index", parser=parse_text, metavar="NAME", help="Only this one; may be repeated.")
 ]
 Force = Annotated[bool, typer.Option(help="Whatever the statistics say.")]
-
-GOOD_ENDS = frozenset({RunStatus.SUCCEEDED, RunStatus.SUCCEEDED_WITH_WARNINGS, RunStatus.SKIPPED})
 
 
 @app.command("vacuum")
@@ -60,20 +56,11 @@ def prune(
 
 def _do(kind: RunKind, options: Options, *, as_json: bool) -> None:
     wish = RequestRun(kind, options, RunTrigger.COMMAND)
-    with Bar(console=console, disable=as_json or not console.is_terminal, transient=True) as bar:
-        task = bar.add_task(kind, total=100)
-
-        def tell(progress: Progress) -> None:
-            description = " ".join(filter(None, (progress.phase, progress.object_name)))
-            bar.update(task, completed=progress.percent, description=description)
+    with shown_progress(as_json=as_json) as tell:
 
         async def work(runtime: Runtime) -> tuple[dict[str, object], RunStatus]:
             run = await do_at_once(runtime, COMMAND_LINE, wish, tell)
             return run_card(run), RunStatus(run.status)
 
         card, status = run_long(work)
-    show_run(card, as_json=as_json)
-    if status not in GOOD_ENDS:
-        if as_json:
-            say(f"The run ended as {status}.")
-        raise typer.Exit(FAILED)
+    show_end(card, status, as_json=as_json)

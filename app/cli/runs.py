@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Annotated, Any
 from uuid import UUID
 
 import typer
+from rich.progress import Progress as Bar
 
 from app.cli.context import AsJson, Cursor, run
-from app.cli.output import say, show, show_list
+from app.cli.output import FAILED, console, say, show, show_list
 from app.db.models import Run
 from app.db.session import Session
 from app.domain.pages import MAX_LIMIT, Page, PageRequest
 from app.domain.permissions import COMMAND_LINE
-from app.domain.runs import RunKind, RunStatus
+from app.domain.runs import Progress, RunKind, RunStatus, Tell
 from app.domain.words import camel_case
 from app.runtime import Runtime
 from app.services import runs
 
 app = typer.Typer(no_args_is_help=True, help="Runs: what maintenance did, does and will do.")
+
+GOOD_ENDS = frozenset({RunStatus.SUCCEEDED, RunStatus.SUCCEEDED_WITH_WARNINGS, RunStatus.SKIPPED})
 
 RunId = Annotated[UUID, typer.Argument(metavar="RUN_ID")]
 
@@ -70,6 +75,28 @@ def run_card(one: Run) -> dict[str, Any]:
     """The run with the names that answers use."""
     asker = {"kind": one.requested_by_kind, "id": one.requested_by_id}
     return {**{camel_case(name): getattr(one, name) for name in _FIELDS}, "requestedBy": asker}
+
+
+@contextmanager
+def shown_progress(*, as_json: bool) -> Iterator[Tell]:
+    """Where runs tell how far they are: a bar on a terminal, elsewhere nothing."""
+    with Bar(console=console, disable=as_json or not console.is_terminal, transient=True) as bar:
+        task = bar.add_task("", total=100)
+
+        def tell(progress: Progress) -> None:
+            description = " ".join(filter(None, (progress.phase, progress.object_name)))
+            bar.update(task, completed=progress.percent, description=description)
+
+        yield tell
+
+
+def show_end(card: dict[str, Any], status: RunStatus, *, as_json: bool) -> None:
+    """The run that has ended; exit code 1 unless it ended well."""
+    show_run(card, as_json=as_json)
+    if status not in GOOD_ENDS:
+        if as_json:
+            say(f"The run ended as {status}.")
+        raise typer.Exit(FAILED)
 
 
 def show_run(card: dict[str, Any], *, as_json: bool) -> None:

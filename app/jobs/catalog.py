@@ -9,6 +9,7 @@ from datetime import timedelta
 from app.jobs.audit_chain import seal_audit_events, tell_audit_head
 from app.jobs.mail import send_mail
 from app.jobs.runs import bury_lost_runs, do_table_runs
+from app.jobs.schedules import start_scheduled_runs
 from app.jobs.security_events import forget_old_security_events, store_security_events
 from app.runtime import Runtime
 
@@ -32,6 +33,7 @@ JOBS: tuple[Job, ...] = (
     Job("store_security_events", timedelta(seconds=2), store_security_events, is_done_at_stop=True),
     Job("forget_old_security_events", timedelta(hours=1), forget_old_security_events),
     Job("send_mail", timedelta(seconds=2), send_mail),
+    Job("start_scheduled_runs", timedelta(seconds=5), start_scheduled_runs),
     Job("do_table_runs", timedelta(seconds=1), do_table_runs),
     Job("bury_lost_runs", timedelta(seconds=1), bury_lost_runs),
 )

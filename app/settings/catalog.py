@@ -115,6 +115,11 @@ class Settings(BaseModel):
         description="Whether `serve` migrates the database first; if false, it is not ready until "
         "`license-server migrate` was run.",
     )
+    schedules_enabled: Flag = Field(
+        True,
+        description="Whether the server starts what its schedules want; if false, let a cron run "
+        "`license-server schedules run-due`.",
+    )
 
     encryption_key: FernetKeys = Field(
         None,

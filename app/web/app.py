@@ -21,7 +21,7 @@ from app.telemetry.multiprocess import fold_dead_workers
 from app.telemetry.security_log import SecurityEvent
 from app.web import account_pages, probes, problems
 from app.web.admin import audit_events as whole_audit_trail
-from app.web.admin import maintenance, runs, security
+from app.web.admin import maintenance, runs, schedules, security
 from app.web.api import (
     api_keys,
     audit_events,
@@ -68,6 +68,7 @@ NOUNS = (
     security,
     maintenance,
     runs,
+    schedules,
     whole_audit_trail,
 )
 

@@ -98,10 +98,22 @@ def test_the_server_works_on_an_external_database_and_leaves_everything_else_alo
             codes = [validate(server, license_key, machine) for machine in ("one", "two", "one")]
             health = server.client.get("/health").json()["status"]
             trail = server.json("audit", "verify")
+            done_by_cron = do_a_slot(server, url)
 
         assert (codes, health) == (["VALID", "TOO_MANY_MACHINES", "VALID"], "healthy")
         assert (trail["intact"], trail["position"] > 3) == (True, True)
+        assert done_by_cron == [("nightly", "succeeded")]
         assert outside(port) == before
+
+
+def do_a_slot(server: LiveServer, url: str) -> list[tuple[str, str]]:
+    """The runs of a schedule whose slot has come, done by a command beside the server."""
+    server.json("schedules", "set", "nightly", "--kind", "analyze", "--cron", "0 0 1 1 *", "--table", "licenses")
+    server.json("schedules", "list")
+    with psycopg.connect(url) as connection:
+        connection.execute("UPDATE schedules SET next_run_at = now() WHERE name = 'nightly'")
+    server.command("schedules", "run-due")
+    return ended_runs(server)
 
 
 def issue(server: LiveServer) -> str:

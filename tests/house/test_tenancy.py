@@ -66,7 +66,8 @@ NO_TENANT_YET = {
     "list_links": "one chain seals the trail of all",
     "list_event_states": "one chain seals the trail of all",
 }
-INSTALLATION_TABLES = {"OutgoingMail", "Plan", "Product", "Registration", "Run", "SizeSample", "StatementSample"}
+INSTALLATION_TABLES = {"OutgoingMail", "Plan", "Product", "Registration", "Run"}
+INSTALLATION_TABLES |= {"Schedule", "SizeSample", "StatementSample"}
 
 
 def tenant_models() -> set[str]:
