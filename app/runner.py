@@ -18,6 +18,7 @@ from app.db.deadline import Deadline
 from app.db.direct import SESSION_ENDED, DirectConnection, direct_connection
 from app.db.models import Run
 from app.db.models.base import new_id
+from app.db.session import Session
 from app.db.workbench import Workbench
 from app.domain.errors import DomainError, Unavailable
 from app.domain.maintenance import read_options
@@ -47,6 +48,8 @@ logger = logging.getLogger(__name__)
 Work = Callable[[Workbench, Any], Awaitable[Outcome]]
 Works = Mapping[RunKind, Work]
 Ending = tuple[Outcome, RunStatus]
+Ask = Callable[[Session, UUID], Awaitable[Run | None]]
+"""Asks for a run with this id, or puts one on record that is not done at all, or finds that none is wanted."""
 
 WORKS: Works = {
     RunKind.ANALYZE: analyze,
@@ -78,16 +81,30 @@ async def do_queued(runtime: Runtime, group: MutexGroup, works: Works = WORKS) -
 
 
 async def do_at_once(runtime: Runtime, caller: Principal, wish: RequestRun, tell: Tell, works: Works = WORKS) -> Run:
-    """Ask for a run and do it here; raises RunUnderWay. Its lock is held before it exists, so nobody else takes it."""
+    """Ask for a run and do it here; raises RunUnderWay."""
+
+    async def ask(tx: Session, run_id: UUID) -> Run:
+        return await runs.request(tx, caller, replace(wish, run_id=run_id), now=runtime.now())
+
     await bury_lost(runtime)
+    run = await do_asked(runtime, ask, tell, works)
+    assert run is not None, "it was asked for"
+    return run
+
+
+async def do_asked(runtime: Runtime, ask: Ask, tell: Tell, works: Works = WORKS) -> Run | None:
+    """Have a run asked for and do it here; None when none was. Its lock is held before others can see it."""
     run_id = new_id()
     async with direct_connection(direct_url(runtime)) as direct:
         await direct.try_hold(lock_name_of(run_id))
         async with runtime.database.transaction() as tx:
-            await runs.request(tx, caller, replace(wish, run_id=run_id), now=runtime.now())
-            run = await runs.take(tx, run_id, _ourselves(), now=runtime.now())
-        assert run is not None, "nobody else can have taken it before the commit"
-        await _do_to_its_end(runtime, direct, run, works, tell)
+            run = await ask(tx, run_id)
+            if run is not None and run.status == RunStatus.QUEUED:
+                run = await runs.take(tx, run_id, _ourselves(), now=runtime.now())
+        if run is None:
+            return None
+        if run.status == RunStatus.RUNNING:
+            await _do_to_its_end(runtime, direct, run, works, tell)
     async with runtime.database.transaction() as tx:
         return await runs.get(tx, run_id)
 

@@ -59,6 +59,7 @@ class TestSecretFiles:
         }
         secret = values.get(name, "a long enough secret".replace(" ", "-"))
         environ = {
+            "DATABASE_URL": "postgresql://db/licenses",
             "ENCRYPTION_KEY": KEY,
             "SMTP_HOST": "mail.example.com",
             "SMTP_USERNAME": "me",

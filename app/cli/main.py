@@ -23,6 +23,7 @@ from app.cli import (
     reports,
     retention,
     runs,
+    schedules,
     second_factors,
     security,
     serve,
@@ -57,6 +58,7 @@ app.add_typer(maintenance.app, name="maintenance")
 app.add_typer(runs.app, name="runs")
 app.add_typer(retention.app, name="retention")
 app.add_typer(legal_holds.app, name="legal-holds")
+app.add_typer(schedules.app, name="schedules")
 app.add_typer(users.app, name="users")
 app.add_typer(users.invitations_app, name="invitations")
 

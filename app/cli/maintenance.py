@@ -11,12 +11,12 @@ from app.cli.arguments import parse_text
 from app.cli.context import AsJson, run, run_long
 from app.cli.output import say
 from app.cli.progress import progress_bar
-from app.cli.runs import end_with, run_card, show_run
+from app.cli.runs import run_card, show_end, show_run
 from app.db.models import Run
 from app.db.session import Session
 from app.domain.maintenance import Options, PruneOptions, ReindexOptions, TableOptions
 from app.domain.permissions import COMMAND_LINE
-from app.domain.runs import RunKind, RunStatus, RunTrigger
+from app.domain.runs import RunKind, RunTrigger
 from app.runner import do_at_once
 from app.runtime import Runtime
 from app.services import runs
@@ -80,9 +80,7 @@ def _do(kind: RunKind, options: Options, *, no_wait: bool, as_json: bool) -> Non
             say("Stopped; `license-server runs list` says how the run ended.")
             raise
 
-    done = run_long(work)
-    show_run(run_card(done), as_json=as_json)
-    end_with(RunStatus(done.status), as_json=as_json)
+    show_end(run_long(work), as_json=as_json)
 
 
 def _leave(wish: RequestRun, *, as_json: bool) -> None:

@@ -73,7 +73,7 @@ def follow(run_id: RunId, as_json: AsJson = False) -> None:
     ended = run_long(work)
     if not as_json:
         show_run(run_card(ended), as_json=False)
-    end_with(RunStatus(ended.status), as_json=as_json)
+    _end_with(RunStatus(ended.status), as_json=as_json)
 
 
 @app.command("cancel")
@@ -86,12 +86,10 @@ def cancel(run_id: RunId, as_json: AsJson = False) -> None:
     show_run(run_card(run(work)), as_json=as_json)
 
 
-def end_with(status: RunStatus, *, as_json: bool) -> None:
-    """End with exit code 1 unless the run has come to a good end."""
-    if status not in GOOD_ENDS:
-        if as_json:
-            say(f"The run ended as {status}.")
-        raise typer.Exit(FAILED)
+def show_end(ended: Run, *, as_json: bool) -> None:
+    """The run that has ended; exit code 1 unless it ended well."""
+    show_run(run_card(ended), as_json=as_json)
+    _end_with(RunStatus(ended.status), as_json=as_json)
 
 
 def run_card(one: Run) -> dict[str, Any]:
@@ -109,6 +107,13 @@ def show_run(card: dict[str, Any], *, as_json: bool) -> None:
     if not as_json:
         for warning in card["warnings"]:
             say(f"Warning: {warning}")
+
+
+def _end_with(status: RunStatus, *, as_json: bool) -> None:
+    if status not in GOOD_ENDS:
+        if as_json:
+            say(f"The run ended as {status}.")
+        raise typer.Exit(FAILED)
 
 
 async def _follow(runtime: Runtime, run_id: UUID, tell: Tell, *, as_json: bool) -> Run:

@@ -61,6 +61,9 @@ class EventName(StrEnum):
     RUN_FINISHED = "run.finished"
     LEGAL_HOLD_PLACED = "legal_hold.placed"
     LEGAL_HOLD_RELEASED = "legal_hold.released"
+    SCHEDULE_CREATED = "schedule.created"
+    SCHEDULE_CHANGED = "schedule.changed"
+    SCHEDULE_DELETED = "schedule.deleted"
 
 
 def describe_changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Any]:
@@ -75,6 +78,11 @@ def describe_changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> dic
 def describe_creation(after: Mapping[str, Any]) -> dict[str, Any]:
     """What something new was made as, as it stands in the audit trail; what was left out is left out."""
     return {"after": {camel_case(name): _as_json(value) for name, value in after.items() if value is not None}}
+
+
+def describe_deletion(before: Mapping[str, Any]) -> dict[str, Any]:
+    """What something was when it was deleted, as it stands in the audit trail."""
+    return {"before": {camel_case(name): _as_json(value) for name, value in before.items()}}
 
 
 def _as_json(value: Any) -> Any:

@@ -142,3 +142,6 @@ class Principal:
 
 COMMAND_LINE = Principal(PrincipalKind.COMMAND_LINE, None, None, frozenset(Permission))
 """Whoever may read the server's settings may do everything."""
+
+SCHEDULES = Principal(PrincipalKind.SCHEDULE, None, None, frozenset())
+"""The schedules: what they start was allowed when they were set."""

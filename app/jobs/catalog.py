@@ -12,6 +12,7 @@ from app.jobs.mail import send_mail
 from app.jobs.partitions import make_partitions
 from app.jobs.runs import bury_lost_runs, do_table_runs
 from app.jobs.samples import take_samples
+from app.jobs.schedules import start_scheduled_runs
 from app.jobs.security_events import forget_old_security_events, store_security_events
 from app.runtime import Runtime
 
@@ -41,6 +42,7 @@ JOBS: tuple[Job, ...] = (
     Job("forget_old_errors", timedelta(hours=1), forget_old_errors),
     Job("take_samples", timedelta(minutes=1), take_samples),
     Job("send_mail", timedelta(seconds=2), send_mail),
+    Job("start_scheduled_runs", timedelta(seconds=5), start_scheduled_runs),
     Job("do_table_runs", timedelta(seconds=1), do_table_runs),
     Job("bury_lost_runs", timedelta(seconds=1), bury_lost_runs),
 )

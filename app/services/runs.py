@@ -37,13 +37,17 @@ OWNER_DIED = "The process that did it has ended without a word; what it had begu
 
 @dataclass(frozen=True, slots=True)
 class RequestRun:
-    """The wish for a run; `run_id` is given by who holds its lock already and will do it."""
+    """The wish for a run; `run_id` is given by who holds its lock already and will do it.
+
+    `schedule` names the one whose kind of run is wanted now, without using up a slot of it.
+    """
 
     kind: RunKind
     options: Options
     trigger: RunTrigger
     slot: Slot | None = None
     run_id: UUID | None = None
+    schedule: str | None = None
 
 
 async def request(tx: Session, caller: Principal, wish: RequestRun, *, now: datetime) -> Run:
@@ -174,7 +178,7 @@ def _new_run(caller: Principal, wish: RequestRun, group: MutexGroup, status: Run
         status=status,
         options=write_options(wish.options),
         trigger=wish.trigger,
-        schedule=wish.slot.schedule if wish.slot else None,
+        schedule=wish.slot.schedule if wish.slot else wish.schedule,
         slot_at=wish.slot.at if wish.slot else None,
         requested_by_kind=caller.kind,
         requested_by_id=caller.id,
@@ -193,5 +197,5 @@ async def _end(tx: Session, run: Run, status: RunStatus, *, now: datetime) -> No
 
 
 async def _tell(tx: Session, caller: Principal, event: EventName, run: Run, *, now: datetime, **data: object) -> None:
-    known = {name: value for name, value in data.items() if value is not None}
+    known = {name: value for name, value in {"schedule": run.schedule, **data}.items() if value is not None}
     await events.record(tx, caller, event, run.id, now=now, data={"kind": run.kind, **known})

@@ -122,6 +122,11 @@ class Settings(BaseModel):
         description="Largest size the database should reach, such as 20G; when not set, what fits on the disk of "
         "an embedded one.",
     )
+    schedules_enabled: Flag = Field(
+        True,
+        description="Whether the server starts what its schedules want; if false, let a cron run "
+        "`license-server schedules run-due`.",
+    )
 
     encryption_key: FernetKeys = Field(
         None,

@@ -30,6 +30,7 @@ from app.web.admin import (
     reports,
     retention,
     runs,
+    schedules,
     security,
 )
 from app.web.api import (
@@ -84,6 +85,7 @@ NOUNS = (
     error_groups,
     reports,
     certificates,
+    schedules,
     whole_audit_trail,
 )
 

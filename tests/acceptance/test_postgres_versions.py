@@ -92,6 +92,7 @@ def test_the_server_works_on_an_external_database_and_leaves_everything_else_alo
         url = make_owned_database(port)
         before = outside(port)
         environment = {"DATABASE_URL": url, "ENCRYPTION_KEY": ENCRYPTION_KEY, "DRAIN_SECONDS": "0"}
+        environment["SCHEDULES_ENABLED"] = "false"
 
         with LiveServer(tmp_path, environment, free_port()) as server:
             license_key = issue(server)
@@ -99,11 +100,23 @@ def test_the_server_works_on_an_external_database_and_leaves_everything_else_alo
             health = server.client.get("/health").json()["status"]
             trail = server.json("audit", "verify")
             run = server.json("maintenance", "analyze")
+            done_by_cron = do_a_slot(server, url)
 
         assert (codes, health) == (["VALID", "TOO_MANY_MACHINES", "VALID"], "healthy")
         assert (trail["intact"], trail["position"] > 3) == (True, True)
         assert run["status"] in ("succeeded", "succeeded_with_warnings")
+        assert done_by_cron == [("nightly", "succeeded")]
         assert outside(port) == before
+
+
+def do_a_slot(server: LiveServer, url: str) -> list[tuple[str, str]]:
+    """The runs of a schedule whose slot has come, done by a command beside the server; warnings are no failure."""
+    server.json("schedules", "set", "nightly", "--kind", "analyze", "--cron", "0 0 1 1 *", "--table", "licenses")
+    server.json("schedules", "list")
+    with psycopg.connect(url) as connection:
+        connection.execute("UPDATE schedules SET next_run_at = now() WHERE name = 'nightly'")
+    ended = server.json("schedules", "run-due")["items"]
+    return [(run["schedule"], run["status"].removesuffix("_with_warnings")) for run in ended]
 
 
 def issue(server: LiveServer) -> str:

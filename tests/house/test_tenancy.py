@@ -111,7 +111,7 @@ NO_TENANT_YET = {
 }
 INSTALLATION_TABLES = {
     *("Archive", "ErrorGroupCount", "LegalHold", "OutgoingMail", "Plan", "Product", "Registration", "Run"),
-    *("SizeSample", "StatementSample"),
+    *("Schedule", "SizeSample", "StatementSample"),
 }
 
 

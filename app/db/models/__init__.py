@@ -18,6 +18,7 @@ from app.db.models.products import Product
 from app.db.models.registrations import Registration
 from app.db.models.runs import Run
 from app.db.models.samples import SizeSample, StatementSample
+from app.db.models.schedules import Schedule
 from app.db.models.security_event_counts import SecurityEventCount
 from app.db.models.users import Identity, LoginSession, PasswordReset, RecoveryCode, User, UserAddress
 from app.db.models.validation_events import ValidationEvent
@@ -46,6 +47,7 @@ __all__ = [
     "RecoveryCode",
     "Registration",
     "Run",
+    "Schedule",
     "SecurityEventCount",
     "SizeSample",
     "StatementSample",

@@ -1,4 +1,4 @@
-"""Runs and the schedules that start them."""
+"""Runs: long work that was asked for."""
 
 from __future__ import annotations
 
@@ -52,6 +52,7 @@ class Run(Model):
             "uq_runs_schedule_slot_at", "schedule", "slot_at", unique=True, postgresql_where=text("slot_at IS NOT NULL")
         ),
         Index("ix_runs_kind_id", "kind", "id"),
+        Index("ix_runs_schedule_id", "schedule", "id", postgresql_where=text("schedule IS NOT NULL")),
         one_of("kind", RunKind),
         one_of("mutex_group", MutexGroup),
         one_of("status", RunStatus),
