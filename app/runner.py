@@ -23,6 +23,9 @@ from app.domain.maintenance import read_options
 from app.domain.permissions import Principal
 from app.domain.runs import MutexGroup, Outcome, Progress, RunKind, RunStatus, Tell, lock_name_of
 from app.ops.maintenance.analyze import analyze
+from app.ops.maintenance.reindex import clean_up as clean_up_reindex
+from app.ops.maintenance.reindex import reindex
+from app.ops.maintenance.vacuum import vacuum
 from app.runtime import Runtime
 from app.services import runs
 from app.services.runs import RequestRun
@@ -41,11 +44,15 @@ logger = logging.getLogger(__name__)
 Work = Callable[[Workbench, Any], Awaitable[Outcome]]
 
 WORKS: Mapping[RunKind, Work] = {
+    RunKind.VACUUM: vacuum,
     RunKind.ANALYZE: analyze,
+    RunKind.REINDEX: reindex,
 }
 """What each kind of run does; it gets the options of its kind."""
 
-CLEAN_UPS: Mapping[RunKind, Callable[[Workbench], Awaitable[None]]] = {}
+CLEAN_UPS: Mapping[RunKind, Callable[[Workbench], Awaitable[None]]] = {
+    RunKind.REINDEX: clean_up_reindex,
+}
 """What is cleaned up behind a run whose owner died."""
 
 

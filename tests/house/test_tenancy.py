@@ -65,6 +65,20 @@ NO_TENANT_YET = {
     "append_links": "one chain seals the trail of all",
     "list_links": "one chain seals the trail of all",
     "list_event_states": "one chain seals the trail of all",
+    "describe_server": "maintenance looks at catalogs, never at rows",
+    "find_relations": "maintenance looks at catalogs, never at rows",
+    "find_relations_directly": "maintenance looks at catalogs, never at rows",
+    "list_tables": "maintenance looks at catalogs, never at rows",
+    "find_table": "maintenance looks at catalogs, never at rows",
+    "list_indexes": "maintenance looks at catalogs, never at rows",
+    "find_activity": "maintenance looks at catalogs, never at rows",
+    "tend_table": "maintenance looks at catalogs, never at rows",
+    "update_database_stats": "maintenance looks at catalogs, never at rows",
+    "rebuild_index": "maintenance looks at catalogs, never at rows",
+    "drop_index": "maintenance looks at catalogs, never at rows",
+    "list_index_pages": "maintenance looks at catalogs, never at rows",
+    "find_pgstattuple": "maintenance looks at catalogs, never at rows",
+    "measure_index": "maintenance looks at catalogs, never at rows",
 }
 INSTALLATION_TABLES = {"OutgoingMail", "Plan", "Product", "Registration", "Run", "SizeSample", "StatementSample"}
 
