@@ -65,6 +65,8 @@ async def reindex(bench: Workbench, options: ReindexOptions) -> Outcome:
     watch = Watch(bench, weight=sum(one.weight for one in due), objects=len(due))
     rebuilding = Rebuilding(bench, await maintenance.describe_server(bench.direct), watch, dropped)
     await in_rounds(due, lambda one: _rebuild(rebuilding, one), ledger)
+    if any(piece.warning is not None for piece in dropped.values()):  # whoever was in the way may be gone by now
+        dropped.update(_by_name(await drop_leftovers(bench.direct)))
 
     for piece in dropped.values():
         if piece.warning is not None:

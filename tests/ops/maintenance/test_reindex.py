@@ -34,6 +34,15 @@ async def reached(workshop: Workshop, phase: str) -> None:
     await asyncio.to_thread(wait_until, lambda: workshop.sql(query) == [(1,)], f"a REINDEX is {phase}")
 
 
+async def told(workshop: Workshop, name: str, phase: str) -> None:
+    """Wait until a run has told that this object is in this phase."""
+
+    def is_told() -> bool:
+        return any((one.object_name, one.phase) == (name, phase) for one in list(workshop.told))
+
+    await asyncio.to_thread(wait_until, is_told, f"{name} is told to be {phase}")
+
+
 async def break_reindex(workshop: Workshop, name: str) -> None:
     """Have a REINDEX CONCURRENTLY of this index cancelled while it waits for an old snapshot."""
     with workshop.holding(*OLD_SNAPSHOT):
@@ -128,13 +137,33 @@ async def test_a_cancelled_reindex_cleans_up_behind_itself(workshop: Workshop) -
     workshop.sql(*BIG)
     with workshop.holding(*OLD_SNAPSHOT):
         run = asyncio.create_task(reindex(workshop.bench, ReindexOptions(indexes=("big_pkey",), force=True)))
-        await reached(workshop, "waiting for old snapshots")
+        await told(workshop, "public.big_pkey", "waiting for old snapshots")
 
         run.cancel()
 
         with pytest.raises(asyncio.CancelledError):
             await run
         assert workshop.sql(LEFTOVERS) == []
+    progress = workshop.told[-1]
+    assert (progress.object_name, progress.object_percent, progress.percent) == ("public.big_pkey", 92.0, 92.0)
+
+
+async def test_an_index_that_is_in_place_before_its_rebuild_is_broken_off_counts_as_rebuilt(
+    workshop: Workshop,
+) -> None:
+    workshop.sql(*BIG)
+    with workshop.holding("SELECT 1 FROM big LIMIT 1"):
+        run = asyncio.create_task(reindex(workshop.bench, ReindexOptions(indexes=("big_pkey",), force=True)))
+        await reached(workshop, "waiting for readers before marking dead")
+        workshop.sql("SELECT pg_cancel_backend(pid) FROM pg_stat_progress_create_index")
+    outcome = await run
+
+    assert outcome.status == RunStatus.SUCCEEDED
+    assert by_name(outcome, "indexes")["public.big_pkey"]["action"] == "rebuilt"
+    assert [(entry["name"], entry["action"]) for entry in outcome.result["leftovers"]] == [
+        ("public.big_pkey_ccold", "dropped")
+    ]
+    assert workshop.sql(LEFTOVERS) == []
 
 
 async def test_what_a_dead_owner_left_is_cleaned_up(workshop: Workshop) -> None:
@@ -213,6 +242,20 @@ async def test_a_locked_table_makes_vacuum_and_reindex_give_up_in_time_and_say_w
         "public.big": "failed",
     }
     assert by_name(tended)["public.big"]["sizeBefore"] is None
+
+
+async def test_a_table_that_was_locked_is_tried_again_at_the_end(workshop: Workshop) -> None:
+    workshop.sql(*BIG, "CREATE TABLE free AS SELECT 1 AS one")
+    with workshop.holding("LOCK TABLE big IN ACCESS EXCLUSIVE MODE"):
+        run = asyncio.create_task(vacuum(workshop.bench, TableOptions(("big", "free"), force=True)))
+        await told(workshop, "public.free", "vacuuming")
+    outcome = await run
+
+    assert (outcome.status, outcome.warnings) == (RunStatus.SUCCEEDED, ())
+    assert [(name, entry["action"]) for name, entry in by_name(outcome).items()] == [
+        ("public.free", "vacuumed"),
+        ("public.big", "vacuumed"),
+    ]
 
 
 def test_free_room_is_known_for_the_embedded_database_alone(settings: Settings) -> None:

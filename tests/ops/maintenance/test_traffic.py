@@ -30,7 +30,7 @@ async def test_validations_go_on_while_their_tables_are_vacuumed_and_their_index
     async with direct_connection(direct_url(runtime)) as direct:
         bench = Workbench(direct, runtime.database, runtime.settings, runtime.vault, runtime.now, lambda progress: None)
         work = asyncio.create_task(maintain(bench))
-        codes = []
+        codes: list[str] = []
         while not work.done():
             number = len(codes)
             machine = "first" if number % 2 else f"machine {number}"
