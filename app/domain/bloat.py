@@ -8,7 +8,6 @@ PAGE_BYTES = 8192
 _PAGE_OVERHEAD = 40  # the page's header, and the tree's own words at its end
 _TUPLE_OVERHEAD = 12  # a line pointer, and the header of an index tuple
 _ALIGNMENT = 8
-_USUAL_FILL_PERCENT = 90
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +27,7 @@ class LeafPages:
     bytes: int
     leaf_pages: int
     density_percent: float
-    fill_percent: int = _USUAL_FILL_PERCENT
+    fill_percent: int
 
 
 def estimate_bloat(index: IndexPages) -> float:

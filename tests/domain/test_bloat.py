@@ -27,12 +27,12 @@ def test_the_estimate_is_the_share_that_a_rebuilt_tree_would_not_have(index: Ind
 @pytest.mark.parametrize(
     ("index", "bloat"),
     [
-        (LeafPages(bytes=276 * 8192, leaf_pages=274, density_percent=90.0), 0.003),
-        (LeafPages(bytes=276 * 8192, leaf_pages=274, density_percent=45.0), 0.5),
-        (LeafPages(bytes=276 * 8192, leaf_pages=14, density_percent=90.0), 0.946),
+        (LeafPages(bytes=276 * 8192, leaf_pages=274, density_percent=90.0, fill_percent=90), 0.003),
+        (LeafPages(bytes=276 * 8192, leaf_pages=274, density_percent=45.0, fill_percent=90), 0.5),
+        (LeafPages(bytes=276 * 8192, leaf_pages=14, density_percent=90.0, fill_percent=90), 0.946),
         (LeafPages(bytes=276 * 8192, leaf_pages=137, density_percent=100.0, fill_percent=100), 0.5),
-        (LeafPages(bytes=8192, leaf_pages=0, density_percent=math.nan), 0.0),
-        (LeafPages(bytes=0, leaf_pages=0, density_percent=math.nan), 0.0),
+        (LeafPages(bytes=8192, leaf_pages=0, density_percent=math.nan, fill_percent=90), 0.0),
+        (LeafPages(bytes=0, leaf_pages=0, density_percent=math.nan, fill_percent=90), 0.0),
     ],
 )
 def test_what_was_measured_counts_pages_that_are_empty_and_those_that_are_half_full(

@@ -20,6 +20,11 @@ _FIND_EXTENSION = sql.SQL(
     "SELECT nspname FROM pg_extension JOIN pg_namespace ON pg_namespace.oid = extnamespace "
     "WHERE extname = 'pgstattuple'"
 )
+_MEASURE_INDEX = sql.SQL(
+    "SELECT index_size, leaf_pages, avg_leaf_density, "
+    "coalesce((SELECT option_value::int FROM pg_options_to_table(reloptions) WHERE option_name = 'fillfactor'), 90) "
+    "FROM pg_class CROSS JOIN LATERAL {}.pgstatindex(pg_class.oid::regclass) WHERE pg_class.oid = %(oid)s"
+)
 
 
 async def list_index_pages(direct: DirectConnection, oids: Sequence[int]) -> dict[int, IndexPages]:
@@ -37,12 +42,10 @@ async def find_pgstattuple(direct: DirectConnection) -> str | None:
 
 async def measure_index(direct: DirectConnection, extension_schema: str, oid: int) -> LeafPages | None:
     """A B-tree read from end to end; None when that is not allowed, takes too long, or somebody locks it out."""
-    query = sql.SQL("SELECT index_size, leaf_pages, avg_leaf_density FROM {}.pgstatindex(%s::regclass)").format(
-        sql.Identifier(extension_schema)
-    )
+    query = _MEASURE_INDEX.format(sql.Identifier(extension_schema))
     try:
         async with direct.limits(statement_seconds=MEASURE_SECONDS):
-            [(size, leaf_pages, density)] = await direct.execute(query, [oid])
+            rows = await direct.execute(query, {"oid": oid})
     except (pg.InsufficientPrivilege, pg.QueryCanceled, pg.LockNotAvailable, pg.UndefinedTable, psycopg.DataError):
         return None
-    return LeafPages(size, leaf_pages, density)
+    return LeafPages(*rows[0]) if rows else None

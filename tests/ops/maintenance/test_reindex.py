@@ -87,6 +87,19 @@ async def test_an_index_whose_rows_went_is_rebuilt_and_is_smaller_then(
     assert workshop.sql("SELECT indisvalid FROM pg_index WHERE indexrelid = 'big_pkey'::regclass") == [(True,)]
 
 
+async def test_an_index_that_shall_be_half_empty_is_not_taken_for_bloated(workshop: Workshop) -> None:
+    workshop.sql(*BIG[:3], "CREATE INDEX airy ON big (id) WITH (fillfactor = 50)", "VACUUM ANALYZE big")
+    options = ReindexOptions(indexes=("airy",))
+
+    estimated = by_name(await reindex(workshop.bench, options), "indexes")["public.airy"]
+    workshop.sql("CREATE EXTENSION pgstattuple")
+    measured = by_name(await reindex(workshop.bench, options), "indexes")["public.airy"]
+
+    assert (estimated["action"], measured["action"]) == ("skipped", "skipped")
+    assert estimated["reason"].startswith(("An estimated 0% of its 3.9 MiB", "An estimated 1% of its 3.9 MiB"))
+    assert measured["reason"].startswith(("0% of its 3.9 MiB", "1% of its 3.9 MiB"))
+
+
 async def test_a_new_index_that_nobody_has_looked_at_yet_is_not_taken_for_bloated(workshop: Workshop) -> None:
     workshop.sql(*BIG[:3])
 
