@@ -12,6 +12,14 @@ def test_maintenance_prints_what_came_of_each_table(cli: CommandLine) -> None:
     assert (run["status"], entry["name"], entry["action"]) == ("succeeded", "public.licenses", "vacuumed")
 
 
+def test_people_read_what_came_of_each_table_in_a_line(cli: CommandLine) -> None:
+    lines = [line.split() for line in cli.text("maintenance", "vacuum", "--table", "licenses").splitlines()]
+
+    assert ["tables"] in lines
+    assert ["name", "action", "reason"] in lines
+    assert [line[:2] for line in lines if "public.licenses" in line] == [["public.licenses", "skipped"]]
+
+
 def test_a_name_that_nothing_has_is_refused_with_one_sentence(cli: CommandLine) -> None:
     sentence = cli.refusal("maintenance", "reindex", "--index", "no_such_index")
 
