@@ -26,6 +26,9 @@ from app.domain.permissions import Principal
 from app.domain.runs import UNDER_WAY, MutexGroup, Outcome, Progress, RunKind, RunStatus, Tell, lock_name_of
 from app.ops.maintenance.analyze import analyze
 from app.ops.maintenance.prune import prune
+from app.ops.maintenance.reindex import clean_up as clean_up_reindex
+from app.ops.maintenance.reindex import reindex
+from app.ops.maintenance.vacuum import vacuum
 from app.runtime import Runtime
 from app.services import runs
 from app.services.runs import RequestRun
@@ -52,14 +55,18 @@ Ask = Callable[[Session, UUID], Awaitable[Run | None]]
 """Asks for a run with this id, or puts one on record that is not done at all, or finds that none is wanted."""
 
 WORKS: Works = {
+    RunKind.VACUUM: vacuum,
     RunKind.ANALYZE: analyze,
+    RunKind.REINDEX: reindex,
     RunKind.PRUNE: prune,
 }
 """What each kind of run does; it gets the options of its kind."""
 
 CleanUps = Mapping[RunKind, Callable[[Workbench], Awaitable[None]]]
 
-CLEAN_UPS: CleanUps = {}
+CLEAN_UPS: CleanUps = {
+    RunKind.REINDEX: clean_up_reindex,
+}
 """What is cleaned up behind a run whose owner died."""
 
 

@@ -9,7 +9,7 @@ from uuid import UUID
 import typer
 
 from app.cli.context import AsJson, Cursor, run, run_long
-from app.cli.output import FAILED, console, print_json_line, say, show, show_list
+from app.cli.output import FAILED, console, print_json_line, say, show, show_list, show_table
 from app.cli.progress import line_of, progress_bar
 from app.db.models import Run
 from app.db.session import Session
@@ -32,6 +32,9 @@ _FIELDS = (
     *("id", "kind", "status", "options", "trigger", "schedule", "slot_at", "requested_at", "started_at", "finished_at"),
     *("cancel_requested_at", "progress", "result", "warnings", "failure"),
 )
+
+_OBJECTS = ("tables", "indexes", "leftovers")
+"""What results list with a name, an action and its reason each; the rest of it is in the JSON."""
 
 
 @app.command("list")
@@ -100,13 +103,17 @@ def run_card(one: Run) -> dict[str, Any]:
 
 def show_run(card: dict[str, Any], *, as_json: bool) -> None:
     """The run for people or programs; its warnings go to stderr, too."""
-    show(
-        card if as_json else {name: value for name, value in card.items() if value not in (None, [], {})},
-        as_json=as_json,
-    )
-    if not as_json:
-        for warning in card["warnings"]:
-            say(f"Warning: {warning}")
+    if as_json:
+        show(card, as_json=True)
+        return
+    result = dict(card["result"] or {})
+    objects = {noun: result.pop(noun) for noun in _OBJECTS if noun in result}
+    short = {**card, "result": result, "warnings": None}
+    show({name: value for name, value in short.items() if value not in (None, [], {})}, as_json=False)
+    for noun, entries in objects.items():
+        show_table(noun, [{name: entry[name] for name in ("name", "action", "reason")} for entry in entries])
+    for warning in card["warnings"]:
+        say(f"Warning: {warning}")
 
 
 def _end_with(status: RunStatus, *, as_json: bool) -> None:

@@ -10,12 +10,13 @@ from uuid import UUID
 
 from app.db.models import Run
 from app.db.models.base import new_id
-from app.db.queries import runs
+from app.db.queries import maintenance, runs
 from app.db.session import Session
 from app.domain.events import EventName
-from app.domain.maintenance import Options, write_options
+from app.domain.maintenance import Options, ReindexOptions, TableOptions, write_options
 from app.domain.pages import Page, PageRequest, cut_page
 from app.domain.permissions import Principal, PrincipalKind
+from app.domain.relations import RelationKind, UnknownIndexes, UnknownTables, read_name
 from app.domain.runs import (
     GROUP_BY_KIND,
     UNDER_WAY,
@@ -51,7 +52,8 @@ class RequestRun:
 
 
 async def request(tx: Session, caller: Principal, wish: RequestRun, *, now: datetime) -> Run:
-    """A queued run; raises RunUnderWay while one of its mutex group is under way."""
+    """A queued run; raises RunUnderWay while one of its mutex group is under way, UnknownTables and UnknownIndexes."""
+    await _require_known_names(tx, wish.options)
     group = GROUP_BY_KIND[wish.kind]
     await runs.lock_group(tx, group)
     other = await runs.find_under_way(tx, group)
@@ -168,6 +170,23 @@ def as_document(progress: Progress) -> dict[str, Any]:
 def from_document(document: Mapping[str, Any]) -> Progress:
     """What `as_document` wrote."""
     return Progress(**{one.name: document[camel_case(one.name)] for one in fields(Progress)})
+
+
+async def _require_known_names(tx: Session, options: Options) -> None:
+    if isinstance(options, TableOptions | ReindexOptions):
+        unknown = await _unknown(tx, options.tables, RelationKind.TABLE)
+        if unknown:
+            raise UnknownTables.at(unknown)
+    if isinstance(options, ReindexOptions):
+        unknown = await _unknown(tx, options.indexes, RelationKind.INDEX)
+        if unknown:
+            raise UnknownIndexes.at(unknown)
+
+
+async def _unknown(tx: Session, names: Sequence[str], kind: RelationKind) -> list[tuple[int, str]]:
+    """The names that stand for nothing, each with its place."""
+    found = await maintenance.find_relations(tx, [read_name(name) for name in names], kind) if names else []
+    return [(place, name) for place, (name, oid) in enumerate(zip(names, found, strict=True)) if oid is None]
 
 
 def _new_run(caller: Principal, wish: RequestRun, group: MutexGroup, status: RunStatus, now: datetime) -> Run:

@@ -1,15 +1,14 @@
-"""Analyze: fresh statistics for the planner."""
+"""Analyze: fresh statistics for the planner, where they are stale."""
 
 from __future__ import annotations
 
-from app.db.queries import maintenance
 from app.db.workbench import Workbench
 from app.domain.maintenance import TableOptions
-from app.domain.runs import Outcome, Progress
+from app.domain.runs import Outcome
+from app.domain.upkeep import judge_analyze
+from app.ops.maintenance.tables import tend_tables
 
 
 async def analyze(bench: Workbench, options: TableOptions) -> Outcome:
-    """Analyze the whole database."""
-    bench.tell(Progress(phase="analyzing"))
-    await maintenance.analyze_database(bench.direct)
-    return Outcome({}, tuple(notice.message for notice in bench.direct.take_notices() if notice.severity == "WARNING"))
+    """Analyze the tables that need it, or all that were chosen."""
+    return await tend_tables(bench, options, judge_analyze)
