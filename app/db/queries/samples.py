@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from datetime import date
 
 from psycopg import errors as pg
-from psycopg import sql
-from sqlalchemy import func, select, text
+from sqlalchemy import func, select
 
 from app.db.models import SizeSample, StatementSample
+from app.db.queries.diagnostics.statements import get_view, list_costliest
 from app.db.session import Session, driver_connection
 from app.db.sql import read_sql
+from app.domain.diagnostics.answers import Unanswered
 from app.domain.samples import StatementCost
 
 WHOLE_DATABASE = "database"
@@ -19,21 +20,6 @@ MOST_STATEMENTS = 200
 
 _MEASURE_SIZES = read_sql("measure_sizes")
 _PUT_STATEMENTS = read_sql("put_statement_samples")
-_FIND_VIEW = text("""
-    SELECT space.nspname, array(
-        SELECT attname::text FROM pg_attribute WHERE attrelid = view.oid AND attnum > 0 AND NOT attisdropped
-    )
-    FROM pg_extension AS extension
-    JOIN pg_namespace AS space ON space.oid = extension.extnamespace
-    JOIN pg_class AS view ON view.relnamespace = space.oid AND view.relname = extension.extname
-    WHERE extension.extname = 'pg_stat_statements'
-""")
-_READ_STATEMENTS = sql.SQL("""
-    SELECT queryid, min(query), sum(calls)::bigint, sum({total})
-    FROM {view}
-    WHERE dbid = (SELECT oid FROM pg_database WHERE datname = current_database()) AND queryid IS NOT NULL
-    GROUP BY queryid ORDER BY 4 DESC LIMIT {most}
-""")
 
 
 async def list_sizes(tx: Session, *, since: date, subject: str | None = None) -> Sequence[SizeSample]:
@@ -56,25 +42,13 @@ async def measure_sizes(tx: Session, day: date) -> None:
 
 
 async def read_statements(tx: Session) -> list[StatementCost]:
-    """What the costliest statements of this database have cost; none where pg_stat_statements is not in use.
-
-    The extension may live in any schema, be older than the server, and be there without being preloaded.
-    """
-    found = (await tx.execute(_FIND_VIEW)).one_or_none()
-    if found is None:
-        return []
-    schema, columns = found
-    query = _READ_STATEMENTS.format(
-        total=sql.Identifier("total_exec_time" if "total_exec_time" in columns else "total_time"),
-        view=sql.Identifier(schema, "pg_stat_statements"),
-        most=sql.Literal(MOST_STATEMENTS),
-    )
+    """What the costliest statements of this database have cost; none where pg_stat_statements is not in use."""
     try:
         async with tx.begin_nested():
-            cursor = await (await driver_connection(tx)).execute(query)
-            return [StatementCost(*row) for row in await cursor.fetchall()]
-    except (pg.ObjectNotInPrerequisiteState, pg.InsufficientPrivilege):
+            found = await list_costliest(tx, await get_view(tx), limit=MOST_STATEMENTS)
+    except (Unanswered, pg.InsufficientPrivilege):
         return []
+    return [StatementCost(int(one.query_id), one.statement, one.calls, one.total_milliseconds) for one in found]
 
 
 async def put_statements(tx: Session, day: date, statements: Sequence[StatementCost]) -> None:
