@@ -10,9 +10,9 @@ import typer
 
 from app.cli.context import AsJson, run_long
 from app.cli.output import console, print_json, show_table
-from app.domain.diagnostics.answers import DEFAULT_ITEMS, MAX_ITEMS, Answer, Status, in_words
+from app.domain.diagnostics.answers import DEFAULT_ITEMS, MAX_ITEMS, Answer, Status
 from app.domain.findings import worst
-from app.domain.words import camel_case
+from app.domain.words import ByteCount, camel_case
 from app.ops.diagnostics import (
     bloat,
     connections,
@@ -275,7 +275,7 @@ def _in_words(name: str, value: Any) -> Any:
     if value is None:
         return None
     if "bytes" in name:
-        return in_words(value)
+        return str(ByteCount(value))
     if name.endswith("share"):
         return f"{value:.0%}"
     return round(value, 3) if isinstance(value, float) else value

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from app.domain.findings import Finding, Level
-from app.domain.samples import ByteCount
+from app.domain.words import ByteCount
 
 CPU_WARNING = 0.8
 MEMORY_WARNING = 90.0

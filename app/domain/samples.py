@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 
 from app.domain.findings import Finding, Level
+from app.domain.words import ByteCount
 
 MIN_SAMPLES = 7
 """Fewer days than these say nothing: a week has its own rhythm."""
@@ -18,18 +19,6 @@ SOON = timedelta(days=30)
 VERY_SOON = timedelta(days=7)
 FULL_WARNING = 0.8
 FULL_BAD = 0.95
-
-
-class ByteCount(int):
-    """A number of bytes, which people read as `1.5 GB`; a unit is 1024 of the one before."""
-
-    def __str__(self) -> str:
-        size = float(self)
-        for unit in ("B", "kB", "MB", "GB"):
-            if abs(size) < 1023.95:
-                return f"{size:.0f} B" if unit == "B" else f"{size:.1f} {unit}"
-            size /= 1024
-        return f"{size:.1f} TB"
 
 
 @dataclass(frozen=True, slots=True)

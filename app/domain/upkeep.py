@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from app.domain.words import ByteCount
+
 DEAD_ROWS = 50
 DEAD_SHARE = 0.05
 """Dead rows from which a table is vacuumed: 50 and 5 % of the living; autovacuum waits for 20 %."""
@@ -192,8 +194,8 @@ def judge_index(index: IndexFacts, bloat: float | None, *, is_exact: bool, is_fo
         return Verdict(None, "Somebody locks it out, so that nobody can tell its size.")
     if bloat is None:
         return Verdict(None, f"Nobody can tell its bloat ({_blind_spot(index)}); it can be forced.")
-    found = f"{'' if is_exact else 'an estimated '}{bloat:.0%} of its {in_words(index.bytes)} is bloat"
-    limits = f"from {BLOATED_SHARE:.0%} and {in_words(BLOATED_BYTES)} on"
+    found = f"{'' if is_exact else 'an estimated '}{bloat:.0%} of its {ByteCount(index.bytes)} is bloat"
+    limits = f"from {BLOATED_SHARE:.0%} and {ByteCount(BLOATED_BYTES)} on"
     if bloat >= BLOATED_SHARE and bloat * index.bytes >= BLOATED_BYTES:
         return Verdict(Step.REBUILD, f"{found[0].upper()}{found[1:]} (rebuilt {limits}).")
     return Verdict(None, f"{found[0].upper()}{found[1:]} (rebuilt {limits}).")
@@ -208,16 +210,6 @@ def is_worth_measuring(index: IndexFacts) -> bool:
 def has_room(free: int | None, size: int | None) -> bool:
     """Whether a copy of this many bytes has room; yes where nobody can tell."""
     return free is None or size is None or free >= ROOM_FACTOR * size
-
-
-def in_words(size: int) -> str:
-    """Bytes as people read them: `4.2 MiB`."""
-    amount = float(size)
-    for unit in ("bytes", "KiB", "MiB", "GiB"):
-        if amount < 1024:
-            return f"{amount:.0f} {unit}" if unit == "bytes" else f"{amount:.1f} {unit}"
-        amount /= 1024
-    return f"{amount:.1f} TiB"
 
 
 def keeps_dead_rows(table: TableFacts) -> bool:

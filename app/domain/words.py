@@ -1,4 +1,4 @@
-"""What names, ids and moments may look like, whichever door they come through."""
+"""What names, ids and moments may look like, whichever door they come through; amounts as people read them."""
 
 from __future__ import annotations
 
@@ -59,3 +59,23 @@ def camel_case(name: str) -> str:
     """A name of ours as JSON has it: `max_users` is `maxUsers`."""
     first, *others = name.split("_")
     return first + "".join(part.capitalize() for part in others)
+
+
+def duration_in_words(seconds: float) -> str:
+    """A length of time for people: 3 min."""
+    for limit, divisor, unit in ((120, 1, "s"), (7200, 60, "min"), (172800, 3600, "h")):
+        if seconds < limit:
+            return f"{seconds / divisor:.0f} {unit}"
+    return f"{seconds / 86400:.0f} days"
+
+
+class ByteCount(int):
+    """A number of bytes, which people read as `1.5 GB`; a unit is 1024 of the one before."""
+
+    def __str__(self) -> str:
+        size = float(self)
+        for unit in ("B", "kB", "MB", "GB"):
+            if abs(size) < 1023.95:
+                return f"{size:.0f} B" if unit == "B" else f"{size:.1f} {unit}"
+            size /= 1024
+        return f"{size:.1f} TB"

@@ -12,13 +12,13 @@ from pathlib import Path
 import httpx
 
 from app.domain.findings import Finding, Level
+from app.domain.words import ByteCount
 from app.settings import ENV_FILE, Inspection, Settings
 
 DISK_WARNING = 0.15
 DISK_BAD = 0.05
 FEWEST_FILES = 4096
 PORT_SECONDS = 2.0
-GIBIBYTE = 2**30
 _ALL_ADDRESSES = {"0.0.0.0": "127.0.0.1", "": "127.0.0.1", "::": "::1"}  # noqa: S104
 
 
@@ -107,7 +107,7 @@ def _check_disk(folder: Path) -> Finding:
     usage, inodes = shutil.disk_usage(folder), os.statvfs(folder)
     free = usage.free / usage.total if usage.total else 1.0
     free_files = inodes.f_favail / inodes.f_files if inodes.f_files else 1.0  # some file systems have no such number
-    sentence = f"{free:.0%} ({usage.free / GIBIBYTE:.1f} GiB) and {free_files:.0%} of the files are free at {folder}."
+    sentence = f"{free:.0%} ({ByteCount(usage.free)}) and {free_files:.0%} of the files are free at {folder}."
     level = judge_room(min(free, free_files))
     return Finding("disk", level, sentence, None if level is Level.GOOD else f"du -xh --max-depth=2 {folder} | sort -h")
 

@@ -13,7 +13,7 @@ from app.domain.reports import TITLES, Period, Report, Row, Section, SectionName
 from app.domain.resources import DiskUse, ResourceUse, judge_resources
 from app.domain.run_evidence import EndedRun, RunEvidence, judge_runs
 from app.domain.runs import RunKind, RunStatus
-from app.domain.samples import ByteCount
+from app.domain.words import ByteCount
 from tests.factories.store import NOW
 
 DAILY = (SectionName.HEALTH, SectionName.ERRORS, SectionName.RESOURCES, SectionName.DATABASE)

@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 
 from app.domain.findings import Level
 from app.domain.samples import (
-    ByteCount,
     Growth,
     StatementChange,
     StatementCost,
@@ -18,6 +17,7 @@ from app.domain.samples import (
     judge_growth,
     judge_size,
 )
+from app.domain.words import ByteCount
 
 LAST = date(2026, 3, 1)
 
@@ -127,23 +127,6 @@ def test_a_statement_that_was_never_called_before_has_no_time_before() -> None:
     [change] = compare_statements([cost(1, 0, 0.0)], [cost(1, 1, 5.0)])
 
     assert change.milliseconds_before is None
-
-
-@pytest.mark.parametrize(
-    ("size", "text"),
-    [
-        (0, "0 B"),
-        (1023, "1023 B"),
-        (1024, "1.0 kB"),
-        (-1536, "-1.5 kB"),
-        (1024**2 - 1, "1.0 MB"),
-        (20 << 30, "20.0 GB"),
-        (5 << 40, "5.0 TB"),
-        (5 << 50, "5120.0 TB"),
-    ],
-)
-def test_a_number_of_bytes_is_read_in_its_unit(size: int, text: str) -> None:
-    assert f"{ByteCount(size)}" == text
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,6 @@ from app.domain.upkeep import (
     Step,
     TableFacts,
     has_room,
-    in_words,
     is_worth_measuring,
     judge_analyze,
     judge_index,
@@ -141,10 +140,10 @@ def test_analyze_looks_at_changes_alone(facts: dict[str, Any], step: Step | None
 @pytest.mark.parametrize(
     ("facts", "bloat", "is_forced", "step", "words"),
     [
-        ({}, 0.29, False, None, "An estimated 29% of its 10.0 MiB is bloat (rebuilt from 30% and 1.0 MiB on)."),
-        ({}, 0.3, False, Step.REBUILD, "An estimated 30% of its 10.0 MiB is bloat"),
-        ({"bytes": BLOATED_BYTES}, 0.99, False, None, "An estimated 99% of its 1.0 MiB"),
-        ({"bytes": 2 * BLOATED_BYTES}, 0.5, False, Step.REBUILD, "An estimated 50% of its 2.0 MiB"),
+        ({}, 0.29, False, None, "An estimated 29% of its 10.0 MB is bloat (rebuilt from 30% and 1.0 MB on)."),
+        ({}, 0.3, False, Step.REBUILD, "An estimated 30% of its 10.0 MB is bloat"),
+        ({"bytes": BLOATED_BYTES}, 0.99, False, None, "An estimated 99% of its 1.0 MB"),
+        ({"bytes": 2 * BLOATED_BYTES}, 0.5, False, Step.REBUILD, "An estimated 50% of its 2.0 MB"),
         ({}, None, False, None, "Nobody can tell its bloat (it was neither vacuumed"),
         ({"method": "gin"}, None, False, None, "Nobody can tell its bloat (it is of the kind gin)"),
         ({"bytes": None}, 0.9, False, None, "Somebody locks it out"),
@@ -182,11 +181,3 @@ def test_a_copy_needs_a_fifth_more_room_than_the_index_has(free: int | None, siz
 def test_many_dead_rows_after_a_vacuum_are_kept_by_somebody() -> None:
     assert keeps_dead_rows(replace(CALM, dead_rows=550))
     assert not keeps_dead_rows(replace(CALM, dead_rows=549))
-
-
-@pytest.mark.parametrize(
-    ("size", "words"),
-    [(0, "0 bytes"), (1023, "1023 bytes"), (1536, "1.5 KiB"), (2**30, "1.0 GiB"), (2**50, "1024.0 TiB")],
-)
-def test_sizes_are_told_in_words(size: int, words: str) -> None:
-    assert in_words(size) == words

@@ -10,7 +10,7 @@ from rich.cells import cell_len
 
 from app.domain.findings import Finding, Level
 from app.domain.reports import Cell, Period, Report, Section, SectionName, Table
-from app.domain.samples import ByteCount
+from app.domain.words import ByteCount
 from app.ops.overview.rendering import render
 from tests.factories.store import NOW
 

@@ -69,20 +69,3 @@ def quoted(schema_name: str, object_name: str) -> str:
 def maintenance(kind: str, option: str, schema_name: str, object_name: str) -> str:
     """The command that maintains one table or index."""
     return f"license-server maintenance {kind} --{option} {shlex.quote(name_of(schema_name, object_name))}"
-
-
-def in_words(size: float) -> str:
-    """A number of bytes for people: 1.5 GB."""
-    for unit in ("bytes", "kB", "MB", "GB"):
-        if abs(size) < 1024:
-            return f"{size:.0f} {unit}" if unit == "bytes" else f"{size:.1f} {unit}"
-        size /= 1024
-    return f"{size:.1f} TB"
-
-
-def duration_in_words(seconds: float) -> str:
-    """A length of time for people: 3 min."""
-    for limit, divisor, unit in ((120, 1, "s"), (7200, 60, "min"), (172800, 3600, "h")):
-        if seconds < limit:
-            return f"{seconds / divisor:.0f} {unit}"
-    return f"{seconds / 86400:.0f} days"

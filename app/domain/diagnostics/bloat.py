@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from app.domain.diagnostics.answers import Answer, in_words, maintenance, name_of, unavailable
+from app.domain.diagnostics.answers import Answer, maintenance, name_of, unavailable
 from app.domain.findings import Finding, Level
+from app.domain.words import ByteCount
 
 WORTH_BYTES = 100 * 1024 * 1024
 WARNING_SHARE = 0.5
@@ -192,7 +193,7 @@ def judge(answer: Answer[Bloat]) -> list[Finding]:
 
 def _judge_one(one: Bloat) -> Finding:
     name = name_of(one.schema_name, one.name)
-    sentence = f"{in_words(one.bloat_bytes or 0)} ({one.bloat_share:.0%}) of the {one.kind} {name} hold nothing"
+    sentence = f"{ByteCount(one.bloat_bytes or 0)} ({one.bloat_share:.0%}) of the {one.kind} {name} hold nothing"
     if one.kind == BloatKind.INDEX:
         return Finding("bloat", Level.WARNING, f"{sentence}.", one.action)
     advice = "a vacuum lets new rows use them; only VACUUM FULL, which locks the table, gives them back"

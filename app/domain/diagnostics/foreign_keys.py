@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from app.domain.diagnostics.answers import Answer, in_words, name_of, unavailable
+from app.domain.diagnostics.answers import Answer, name_of, unavailable
 from app.domain.findings import Finding, Level
+from app.domain.words import ByteCount
 
 WORTH_BYTES = 100 * 1024 * 1024
 
@@ -34,6 +35,6 @@ def judge(answer: Answer[UnindexedForeignKey]) -> list[Finding]:
     name = name_of(largest.schema_name, largest.table_name)
     sentence = (
         f"{len(worth)} foreign keys of large tables have no index; deleting from {largest.referenced_table} "
-        f"reads all of {name} ({in_words(largest.table_bytes)})."
+        f"reads all of {name} ({ByteCount(largest.table_bytes)})."
     )
     return [Finding("foreign_keys", Level.WARNING, sentence, largest.action)]

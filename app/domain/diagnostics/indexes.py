@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from app.domain.diagnostics.answers import Answer, Status, duration_in_words, in_words, name_of, unavailable
+from app.domain.diagnostics.answers import Answer, Status, name_of, unavailable
 from app.domain.findings import Finding, Level
+from app.domain.words import ByteCount, duration_in_words
 
 EVIDENCE_AGE = timedelta(days=7)
 WORTH_BYTES = 10 * 1024 * 1024
@@ -97,7 +98,7 @@ def judge_unused(answer: UnusedIndexes) -> list[Finding]:
         return [Finding("unused_indexes", Level.GOOD, answer.evidence or "Too early to say.")]
     largest = max(worth, key=lambda one: one.bytes)
     name = name_of(largest.schema_name, largest.index_name)
-    total = in_words(sum(one.bytes for one in worth))
+    total = ByteCount(sum(one.bytes for one in worth))
     sentence = f"{len(worth)} indexes with {total} are never read, the largest is {name}. {answer.evidence}"
     return [Finding("unused_indexes", Level.WARNING, sentence, largest.action)]
 

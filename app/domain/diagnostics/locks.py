@@ -6,8 +6,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from app.domain.diagnostics.answers import Answer, duration_in_words, unavailable
+from app.domain.diagnostics.answers import Answer, unavailable
 from app.domain.findings import Finding, Level
+from app.domain.words import duration_in_words
 
 WARNING_SECONDS = 5.0
 BAD_SECONDS = 60.0

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from app.domain.diagnostics.answers import Answer, Status, duration_in_words, in_words, unavailable
+from app.domain.diagnostics.answers import Answer, Status, unavailable
 from app.domain.findings import Finding, Level
+from app.domain.words import ByteCount, duration_in_words
 
 LAG_WARNING_SECONDS = 60.0
 LAG_BAD_SECONDS = 900.0
@@ -71,7 +72,7 @@ def judge(answer: Replication) -> list[Finding]:
 
 def _judge_standby(one: Replica) -> Finding:
     seconds = one.lag_seconds or 0
-    sentence = f"The standby {one.name} is {duration_in_words(seconds)} and {in_words(one.behind_bytes or 0)} behind."
+    sentence = f"The standby {one.name} is {duration_in_words(seconds)} and {ByteCount(one.behind_bytes or 0)} behind."
     if seconds < LAG_WARNING_SECONDS:
         return Finding("replication", Level.GOOD, sentence)
     level = Level.BAD if seconds >= LAG_BAD_SECONDS else Level.WARNING
@@ -80,7 +81,7 @@ def _judge_standby(one: Replica) -> Finding:
 
 def _judge_slot(one: Replica) -> Finding:
     kept = one.behind_bytes or 0
-    sentence = f"{in_words(kept)} of write-ahead log are kept for the slot {one.name}."
+    sentence = f"{ByteCount(kept)} of write-ahead log are kept for the slot {one.name}."
     if (one.is_active and kept < RETAINED_BAD_BYTES) or kept < RETAINED_WARNING_BYTES:
         return Finding("replication", Level.GOOD, sentence)
     level = Level.BAD if kept >= RETAINED_BAD_BYTES else Level.WARNING

@@ -6,8 +6,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 
-from app.domain.diagnostics.answers import Answer, in_words, name_of, unavailable
+from app.domain.diagnostics.answers import Answer, name_of, unavailable
 from app.domain.findings import Finding, Level
+from app.domain.words import ByteCount
 
 GROWTH_DAYS = 30
 
@@ -108,5 +109,5 @@ def judge(answer: Answer[Table]) -> list[Finding]:
         return unavailable("tables", answer) or [Finding("tables", Level.GOOD, "There are no tables.")]
     largest = max(answer.items, key=lambda one: one.total_bytes)
     name, total = name_of(largest.schema_name, largest.table_name), sum(one.total_bytes for one in answer.items)
-    sentence = f"The tables take {in_words(total)}, the largest, {name}, {in_words(largest.total_bytes)}."
+    sentence = f"The tables take {ByteCount(total)}, the largest, {name}, {ByteCount(largest.total_bytes)}."
     return [Finding("tables", Level.GOOD, sentence)]

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from app.domain.diagnostics.answers import Answer, duration_in_words, unavailable
+from app.domain.diagnostics.answers import Answer, unavailable
 from app.domain.findings import Finding, Level
+from app.domain.words import duration_in_words
 
 IDLE_WARNING_SECONDS = 60.0
 OPEN_WARNING_SECONDS = 900.0

@@ -19,10 +19,10 @@ from app.domain.upkeep import (
     HurdleKind,
     IndexFacts,
     has_room,
-    in_words,
     is_worth_measuring,
     judge_index,
 )
+from app.domain.words import ByteCount
 from app.ops.maintenance.ledger import Entry, Ledger, Piece
 from app.ops.maintenance.leftovers import drop_leftovers
 from app.ops.maintenance.rounds import choose, explain, in_rounds
@@ -109,7 +109,7 @@ async def _rebuild(rebuilding: Rebuilding, due: Due) -> Piece:
     free = free_bytes(rebuilding.bench.settings)
     if not has_room(free, index.bytes):
         rebuilding.watch.count(due.weight)
-        room = f"{in_words(free or 0)} are free on its disk, and a copy of {in_words(index.bytes or 0)} needs room"
+        room = f"{ByteCount(free or 0)} are free on its disk, and a copy of {ByteCount(index.bytes or 0)} needs room"
         reason = f"There is no room to rebuild it: {room}."
         return Piece(_entry(index, index, Action.SKIPPED, reason, 0.0), f"{index.title}: {reason}")
 

@@ -12,9 +12,8 @@ import psutil
 from app.domain.findings import Finding, Level
 from app.domain.reports import Row, Section, SectionName, Table
 from app.domain.resources import DiskUse, ResourceUse, judge_resources
-from app.domain.samples import ByteCount
 from app.domain.security import SecuritySummary, Thresholds, Window
-from app.domain.words import number_of
+from app.domain.words import ByteCount, number_of
 from app.ops import certificates, error_groups, health, security
 from app.ops.diagnostics import examination
 from app.ops.overview.inquiry import Inquiry

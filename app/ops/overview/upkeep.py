@@ -16,13 +16,12 @@ from app.domain.reports import Row, Section, SectionName, Table
 from app.domain.run_evidence import judge_runs
 from app.domain.runs import RunKind
 from app.domain.samples import (
-    ByteCount,
     StatementChange,
     compare_statements,
     judge_growth,
     judge_size,
 )
-from app.domain.words import number_of
+from app.domain.words import ByteCount, number_of
 from app.ops.overview.inquiry import Inquiry
 from app.ops.overview.operation import free_bytes
 

@@ -78,7 +78,7 @@ async def test_an_index_whose_rows_went_is_rebuilt_and_is_smaller_then(
     entry, second = by_name(outcome, "indexes")["public.big_pkey"], by_name(again, "indexes")["public.big_pkey"]
     assert (outcome.status, entry["action"], entry["table"]) == (RunStatus.SUCCEEDED, "rebuilt", "public.big")
     assert entry["sizeAfter"] * 5 < entry["sizeBefore"]
-    assert entry["reason"].endswith("of its 2.2 MiB is bloat (rebuilt from 30% and 1.0 MiB on).")
+    assert entry["reason"].endswith("of its 2.2 MB is bloat (rebuilt from 30% and 1.0 MB on).")
     assert entry["reason"].startswith("An estimated 9") is not has_extension
     assert second["action"] == "skipped"
     assert {one["action"] for name, one in by_name(outcome, "indexes").items() if name != "public.big_pkey"} == {
@@ -96,8 +96,8 @@ async def test_an_index_that_shall_be_half_empty_is_not_taken_for_bloated(worksh
     measured = by_name(await reindex(workshop.bench, options), "indexes")["public.airy"]
 
     assert (estimated["action"], measured["action"]) == ("skipped", "skipped")
-    assert estimated["reason"].startswith(("An estimated 0% of its 3.9 MiB", "An estimated 1% of its 3.9 MiB"))
-    assert measured["reason"].startswith(("0% of its 3.9 MiB", "1% of its 3.9 MiB"))
+    assert estimated["reason"].startswith(("An estimated 0% of its 3.9 MB", "An estimated 1% of its 3.9 MB"))
+    assert measured["reason"].startswith(("0% of its 3.9 MB", "1% of its 3.9 MB"))
 
 
 async def test_a_new_index_that_nobody_has_looked_at_yet_is_not_taken_for_bloated(workshop: Workshop) -> None:
