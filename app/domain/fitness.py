@@ -11,8 +11,6 @@ from app.domain.findings import Finding, Level
 OLDEST_VERSION, NEWEST_VERSION = 15, 18
 CLOCK_WARNING = timedelta(seconds=2)
 CLOCK_BAD = timedelta(seconds=30)
-UPKEEP_OVERDUE = timedelta(days=9)
-"""Once a week, and two days for somebody to see that it failed."""
 GRANTS = "database_grants"
 MAKE_ROLES = "psql -d itechsmart_licenses -f deploy/postgres/roles.sql"
 
@@ -167,18 +165,6 @@ def judge_upkeep(foreign: Sequence[str], owner: str, role: str, has_privilege: b
         f"GRANT MAINTAIN ON ALL TABLES IN SCHEMA public TO {role};" if has_privilege else f"GRANT {owner} TO {role};"
     )
     return Finding(check, Level.WARNING, sentence, f"Set DATABASE_DIRECT_URL to the database as {owner}, or {grant}")
-
-
-def judge_last_vacuum(last: datetime | None, since: datetime | None, now: datetime) -> Finding:
-    """When a vacuum has last succeeded; nothing is overdue in an installation (here `since`) that is young."""
-    check = "last_vacuum"
-    if last is not None and now - last <= UPKEEP_OVERDUE:
-        return Finding(check, Level.GOOD, f"The last successful vacuum was on {last:%Y-%m-%d %H:%MZ}.")
-    if last is None and (since is None or now - since <= UPKEEP_OVERDUE):
-        return Finding(check, Level.GOOD, "No vacuum has run yet, and none is due.")
-    when = "never" if last is None else f"on {last:%Y-%m-%d %H:%MZ}"
-    sentence = f"The last successful vacuum was {when}: the weekly one does not run, or fails."
-    return Finding(check, Level.WARNING, sentence, "license-server maintenance vacuum")
 
 
 def _listed(grants: Sequence[Grant]) -> str:

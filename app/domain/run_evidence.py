@@ -31,21 +31,24 @@ class EndedRun:
 
 @dataclass(frozen=True, slots=True)
 class RunEvidence:
-    """The last runs of a kind, newest first, and when one succeeded last."""
+    """The last runs of a kind, newest first, when one succeeded last, and since when there could be any."""
 
     kind: RunKind
     runs: tuple[EndedRun, ...]
     succeeded_at: datetime | None
+    installed_at: datetime | None
 
 
 def judge_runs(evidence: RunEvidence, now: datetime) -> Finding:
     """What is said of the runs of a kind."""
     check, action = f"last_{evidence.kind}", f"license-server maintenance {evidence.kind}"
     if evidence.succeeded_at is None:
+        if not evidence.runs and not _is_overdue(evidence.kind, evidence.installed_at, now):
+            return Finding(check, Level.GOOD, f"No {evidence.kind} has run yet, and none is due.")
         return Finding(check, Level.WARNING, f"No {evidence.kind} has succeeded yet.", action)
     days = LATEST[evidence.kind].days
     when = f"{evidence.succeeded_at:%Y-%m-%d %H:%MZ}"
-    if now - evidence.succeeded_at > LATEST[evidence.kind]:
+    if _is_overdue(evidence.kind, evidence.succeeded_at, now):
         sentence = f"The last {evidence.kind} that succeeded is older than {days} days: {when}."
         return Finding(check, Level.WARNING, sentence, action)
     last = evidence.runs[0]
@@ -56,3 +59,7 @@ def judge_runs(evidence: RunEvidence, now: datetime) -> Finding:
     if last.status is RunStatus.SUCCEEDED_WITH_WARNINGS:
         return Finding(check, Level.WARNING, f"The last {evidence.kind}, of {when}, has {last.warning_count} warnings.")
     return Finding(check, Level.GOOD, f"The last {evidence.kind} succeeded on {when}.")
+
+
+def _is_overdue(kind: RunKind, since: datetime | None, now: datetime) -> bool:
+    return since is not None and now - since > LATEST[kind]

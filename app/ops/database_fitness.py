@@ -11,11 +11,14 @@ from app.db import poolers
 from app.db.engine import Database, connector
 from app.db.migrations import head_revision
 from app.db.queries import encryption, fitness, health
+from app.db.queries.run_evidence import find_run_evidence
 from app.db.session import driver_connection
 from app.db.tools import TOOLS, find_tool, tool_version
 from app.domain import fitness as rules
 from app.domain.errors import DatabaseUnavailable
 from app.domain.findings import Finding, Level
+from app.domain.run_evidence import judge_runs
+from app.domain.runs import RunKind
 from app.settings import Settings
 from app.vault import Vault, VaultError, WrongKey
 
@@ -144,7 +147,7 @@ async def _check_contents(
     async with database.transaction() as tx:
         operators = await fitness.read_operators(tx)
         is_default = await fitness.has_enabled_operator(tx, DEFAULT_EMAIL)
-        last_vacuum = await fitness.find_last_vacuum(tx)
+        last_vacuum = await find_run_evidence(tx, RunKind.VACUUM, limit=1)
     if operators.enabled == 0:
         sentence = "No operator can sign in."
         findings.append(Finding("operators", Level.BAD, sentence, "license-server users enable EMAIL"))
@@ -160,7 +163,7 @@ async def _check_contents(
         action = f"license-server users invite --email YOUR@ADDRESS --role OPERATOR; then disable {DEFAULT_EMAIL}"
         findings.append(Finding("admin_email", Level.WARNING, sentence, action))
     # Schedules start the weekly vacuum: whether they work is seen by what has come of it.
-    findings.append(rules.judge_last_vacuum(last_vacuum, operators.first_at, now()))
+    findings.append(judge_runs(last_vacuum, now()))
     return findings
 
 

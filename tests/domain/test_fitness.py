@@ -14,7 +14,6 @@ from app.domain.fitness import (
     judge_clock,
     judge_extensions,
     judge_grants,
-    judge_last_vacuum,
     judge_server,
     judge_session,
     judge_upkeep,
@@ -108,22 +107,3 @@ def test_maintenance_that_would_skip_tables_says_which_grant_mends_it() -> None:
     assert (old.level, new.level) == (Level.WARNING, Level.WARNING)
     assert str(old.action).endswith("GRANT owner TO app;")
     assert str(new.action).endswith("GRANT MAINTAIN ON ALL TABLES IN SCHEMA public TO app;")
-
-
-@pytest.mark.parametrize(
-    ("last", "since", "level"),
-    [
-        (None, None, "good"),
-        (None, 8, "good"),
-        (None, 10, "warning"),
-        (8, 100, "good"),
-        (10, 100, "warning"),
-    ],
-)
-def test_a_vacuum_is_overdue_after_nine_days_but_not_in_a_young_installation(
-    last: int | None, since: int | None, level: str
-) -> None:
-    def ago(days: int | None) -> datetime | None:
-        return None if days is None else NOW - timedelta(days=days)
-
-    assert judge_last_vacuum(ago(last), ago(since), NOW).level == level

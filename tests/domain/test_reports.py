@@ -7,7 +7,6 @@ from datetime import UTC, date, datetime
 import pytest
 
 from app.domain.access_review import LivingApiKey, judge_accounts, judge_api_keys, judge_operators
-from app.domain.capacity import Installed, judge_connections
 from app.domain.findings import Finding, Level
 from app.domain.reports import TITLES, Period, Report, Row, Section, SectionName, Table, as_document, sections_of
 from app.domain.resources import DiskUse, ResourceUse, judge_resources
@@ -136,10 +135,31 @@ def test_runs_are_judged_by_the_last_success_and_by_what_came_after_it(
 ) -> None:
     at = None if succeeded is None else ended(RunStatus.SUCCEEDED, succeeded).finished_at
 
-    finding = judge_runs(RunEvidence(kind, runs, at), NOW)
+    finding = judge_runs(RunEvidence(kind, runs, at, ended(RunStatus.SUCCEEDED, 100).finished_at), NOW)
 
     assert (finding.level, finding.check) == (level, f"last_{kind}")
     assert words in finding.sentence
+
+
+@pytest.mark.parametrize(
+    ("kind", "days", "level"),
+    [
+        (RunKind.VACUUM, None, Level.GOOD),
+        (RunKind.VACUUM, 9, Level.GOOD),
+        (RunKind.VACUUM, 9.1, Level.WARNING),
+        (RunKind.PRUNE, 35, Level.GOOD),
+    ],
+)
+def test_nothing_is_overdue_in_a_young_installation(kind: RunKind, days: float | None, level: Level) -> None:
+    installed_at = None if days is None else ended(RunStatus.SUCCEEDED, days).finished_at
+
+    assert judge_runs(RunEvidence(kind, (), None, installed_at), NOW).level is level
+
+
+def test_a_failure_counts_in_a_young_installation_too() -> None:
+    runs = (ended(RunStatus.FAILED, 1),)
+
+    assert judge_runs(RunEvidence(RunKind.VACUUM, runs, None, NOW), NOW).level is Level.WARNING
 
 
 def api_key(created: float, used: float | None) -> LivingApiKey:
@@ -178,8 +198,3 @@ def test_access_is_good_or_says_how_many_there_are_to_look_at() -> None:
     ]
     levels = [judge_operators(bare, total).level for bare, total in ((0, 0), (0, 2), (1, 2))]
     assert levels == [Level.GOOD, Level.GOOD, Level.WARNING]
-
-
-@pytest.mark.parametrize(("used", "level"), [(79, Level.GOOD), (80, Level.WARNING)])
-def test_connections_that_run_short_are_a_warning(used: int, level: Level) -> None:
-    assert judge_connections(Installed(1, 2, 2, 3, 4, used, 100)).level is level

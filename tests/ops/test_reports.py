@@ -61,7 +61,7 @@ async def test_a_new_installation_has_a_report_of_every_period(runtime: Runtime)
         assert found.level is not Level.BAD
         assert render(found).subject.startswith(f"{period.capitalize()} report: ")
     remarkable = {one.name for one in found.sections if one.level is Level.WARNING} - {SectionName.RESOURCES}
-    assert remarkable == {SectionName.VACUUM, SectionName.PRUNE, SectionName.REINDEX}
+    assert remarkable == set()
 
 
 async def test_backups_that_are_not_made_are_unavailable(runtime: Runtime) -> None:

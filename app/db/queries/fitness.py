@@ -1,19 +1,17 @@
-"""What the doctor asks of the database: the server, our role in it, the operators, the last maintenance."""
+"""What the doctor asks of the database: the server, our role in it, the operators."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any, LiteralString
 
 from sqlalchemy import func, select
 
-from app.db.models import Model, Run, User
+from app.db.models import Model, User
 from app.db.session import Session, driver_connection
 from app.db.sql import read_sql
 from app.domain.fitness import Grant, ServerFacts
 from app.domain.permissions import Role
-from app.domain.runs import RunKind, RunStatus
 
 ONLY_GROWING = ["audit_events", "audit_links"]
 
@@ -27,11 +25,10 @@ _READ_IDENTITY = """
 
 @dataclass(frozen=True, slots=True)
 class Operators:
-    """How many operators can sign in, how many of them without a second factor; when the first one came."""
+    """How many operators can sign in, and how many of them without a second factor."""
 
     enabled: int
     without_second_factor: int
-    first_at: datetime | None
 
 
 async def read_server_facts(tx: Session) -> ServerFacts:
@@ -63,25 +60,14 @@ async def read_operators(tx: Session) -> Operators:
     query = select(
         func.count().filter(is_enabled),
         func.count().filter(is_enabled, User.totp_confirmed_at.is_(None)),
-        func.min(User.created_at),
     ).where(User.role == Role.OPERATOR)
-    enabled, without_second_factor, first_at = (await tx.execute(query)).one()
-    return Operators(enabled, without_second_factor, first_at)
+    return Operators(*(await tx.execute(query)).one())
 
 
 async def has_enabled_operator(tx: Session, email: str) -> bool:
     """Whether somebody can sign in as operator with this address."""
     query = select(User.id).where(User.role == Role.OPERATOR, User.disabled_at.is_(None), User.email == email)
     return await tx.scalar(query.limit(1)) is not None
-
-
-async def find_last_vacuum(tx: Session) -> datetime | None:
-    """When a vacuum has last succeeded."""
-    succeeded = Run.status.in_((RunStatus.SUCCEEDED, RunStatus.SUCCEEDED_WITH_WARNINGS))
-    last: datetime | None = await tx.scalar(
-        select(func.max(Run.finished_at)).where(Run.kind == RunKind.VACUUM, succeeded)
-    )
-    return last
 
 
 def _our_tables() -> list[str]:

@@ -5,17 +5,15 @@ from __future__ import annotations
 from datetime import datetime
 
 from psycopg import errors as pg
-from sqlalchemy import func, select
+from sqlalchemy import select
 
-from app.db.models import ApiKey, Organization, Run, User
+from app.db.models import ApiKey, Organization, User
 from app.db.session import Session, driver_connection
 from app.db.sql import read_sql
 from app.domain.access_review import LivingApiKey, UnusedAccount
 from app.domain.capacity import Installed, ValidationVolume
 from app.domain.errors import WindowTooLarge
 from app.domain.permissions import Role
-from app.domain.run_evidence import EndedRun, RunEvidence
-from app.domain.runs import RunKind, RunStatus
 
 _FIND_UNUSED_ACCOUNTS = read_sql("find_unused_accounts")
 _COUNT_INSTALLATION = read_sql("count_installation")
@@ -25,20 +23,6 @@ _SUM_VALIDATIONS = """
     WHERE occurred_at >= %(since)s AND occurred_at < %(until)s
     GROUP BY 1 ORDER BY 1
 """
-_SUCCEEDED = (RunStatus.SUCCEEDED, RunStatus.SUCCEEDED_WITH_WARNINGS)
-
-
-async def find_run_evidence(tx: Session, kind: RunKind, *, limit: int) -> RunEvidence:
-    """The last runs of a kind that have ended, and when one succeeded last."""
-    ended = select(Run).where(Run.kind == kind, Run.finished_at.is_not(None)).order_by(Run.id.desc())
-    rows = await tx.scalars(ended.limit(limit))
-    success = select(func.max(Run.finished_at)).where(Run.kind == kind, Run.status.in_(_SUCCEEDED))
-    runs = tuple(
-        EndedRun(RunStatus(row.status), row.trigger, row.finished_at, len(row.warnings), row.failure)
-        for row in rows
-        if row.finished_at is not None
-    )
-    return RunEvidence(kind, runs, await tx.scalar(success))
 
 
 async def find_unused_accounts(tx: Session, before: datetime, *, limit: int) -> tuple[int, list[UnusedAccount]]:
@@ -70,7 +54,7 @@ async def list_password_operators(tx: Session) -> list[tuple[str, bool]]:
 
 
 async def count_installation(tx: Session) -> Installed:
-    """What there is in the whole installation, and how full the server of the database is."""
+    """What there is in the whole installation."""
     cursor = await (await driver_connection(tx)).execute(_COUNT_INSTALLATION)
     row = await cursor.fetchone()
     assert row is not None, "counts are always one row"

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from datetime import date, timedelta
 
 from app.db.queries import reports, samples
+from app.db.queries.run_evidence import find_run_evidence
 from app.db.queries.security import limit_statements
 from app.db.session import Session
-from app.domain.capacity import judge_connections
+from app.domain.diagnostics.connections import judge as judge_connections
 from app.domain.errors import WindowTooLarge
 from app.domain.findings import Finding, Level
 from app.domain.reports import Row, Section, SectionName, Table
@@ -22,6 +24,7 @@ from app.domain.samples import (
     judge_size,
 )
 from app.domain.words import ByteCount, number_of
+from app.ops.diagnostics import connections
 from app.ops.overview.inquiry import Inquiry
 from app.ops.overview.operation import free_bytes
 
@@ -107,19 +110,13 @@ async def look_at_capacity(inquiry: Inquiry) -> Section:
     """How much there is of everything, and how many connections are left."""
     async with inquiry.database.transaction() as tx:
         installed = await reports.count_installation(tx)
-    row: Row = {
-        "organizations": installed.organizations,
-        "licenses": installed.licenses,
-        "active_licenses": installed.active_licenses,
-        "machines": installed.machines,
-        "users": installed.users,
-    }
-    return Section(SectionName.CAPACITY, (judge_connections(installed),), (Table("What there is", (row,)),))
+    findings = judge_connections(await connections.look(inquiry.database))
+    return Section(SectionName.CAPACITY, tuple(findings), (Table("What there is", (asdict(installed),)),))
 
 
 async def _look_at_runs(inquiry: Inquiry, name: SectionName, kind: RunKind) -> Section:
     async with inquiry.database.transaction() as tx:
-        evidence = await reports.find_run_evidence(tx, kind, limit=SHOWN_RUNS)
+        evidence = await find_run_evidence(tx, kind, limit=SHOWN_RUNS)
     rows = tuple(
         {
             "finished_at": run.finished_at,
