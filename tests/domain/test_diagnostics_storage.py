@@ -26,7 +26,7 @@ def table(name: str, size: int, parent: str | None = None) -> Table:
 
 
 def facts(kind: str = "table", **others: object) -> Measured:
-    default = Measured(1, kind, "public", "t", "t", 8192, 100, 0.0, 100, False, (INTEGER,))
+    default = Measured(1, kind, "public", "t", "t", 819200, 8192, 100, 0.0, 100, False, (INTEGER,))
     return replace(default, **others)  # type: ignore[arg-type]  # the fields are named by the test
 
 
@@ -125,6 +125,27 @@ def test_equal_entries_of_an_index_share_one() -> None:
     assert single.bloat_bytes is not None
     assert merged.bloat_bytes > single.bloat_bytes
     assert single.bloat_bytes == (100 - 1 - 28 - 1) * 8192  # 20 bytes an entry, 7336.8 a page
+
+
+@pytest.mark.parametrize(
+    ("pages", "rows", "size", "share"),
+    [
+        (276, 100_000, 276, 0.0),  # freshly built by PostgreSQL 18
+        (276, 5_000, 276, 0.945),
+        (276, 0, 276, 0.996),
+        (1, 0, 276, 0.0),  # counted when it was made
+        (276, 100_000, 2760, 0.0),
+        (276, 5_000, 2760, 0.945),
+        (0, 0, 1, 0.0),
+    ],
+)
+def test_the_share_of_an_index_is_that_of_the_day_when_its_pages_and_rows_were_counted(
+    pages: int, rows: int, size: int, share: float
+) -> None:
+    found = bloat.estimate(facts("index", pages=pages, rows=float(rows), bytes=size * 8192, fill_factor=90))
+
+    assert found.bytes == size * 8192
+    assert found.bloat_share == pytest.approx(share, abs=0.01)
 
 
 def test_toast_holds_at_most_four_chunks_a_page() -> None:

@@ -118,7 +118,6 @@ NO_TENANT_YET = {
     "update_database_stats": "maintenance looks at catalogs, never at rows",
     "rebuild_index": "maintenance looks at catalogs, never at rows",
     "drop_index": "maintenance looks at catalogs, never at rows",
-    "list_index_pages": "maintenance looks at catalogs, never at rows",
     "find_pgstattuple": "maintenance looks at catalogs, never at rows",
     "measure_index": "maintenance looks at catalogs, never at rows",
 }

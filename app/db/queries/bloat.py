@@ -1,4 +1,4 @@
-"""Queries that tell the bloat of indexes, on a session of their own."""
+"""The bloat of chosen indexes, asked as diagnostics ask, on a session of maintenance."""
 
 from __future__ import annotations
 
@@ -6,46 +6,35 @@ from collections.abc import Sequence
 
 import psycopg
 from psycopg import errors as pg
-from psycopg import sql
 
 from app.db.direct import DirectConnection
-from app.db.sql import read_sql
-from app.domain.bloat import IndexPages, LeafPages
+from app.db.queries.diagnostics.bloat import EXTENSION, measured, measuring
+from app.db.queries.diagnostics.reading import statement
+from app.domain.diagnostics.bloat import Measured
 
 FACTS_SECONDS = 30.0
 MEASURE_SECONDS = 120.0
 
-_BLOAT_INDEXES = sql.SQL(read_sql("bloat_indexes"))
-_FIND_EXTENSION = sql.SQL(
-    "SELECT nspname FROM pg_extension JOIN pg_namespace ON pg_namespace.oid = extnamespace "
-    "WHERE extname = 'pgstattuple'"
-)
-_MEASURE_INDEX = sql.SQL(
-    "SELECT index_size, leaf_pages, avg_leaf_density, "
-    "coalesce((SELECT option_value::int FROM pg_options_to_table(reloptions) WHERE option_name = 'fillfactor'), 90) "
-    "FROM pg_class CROSS JOIN LATERAL {}.pgstatindex(pg_class.oid::regclass) WHERE pg_class.oid = %(oid)s"
-)
 
-
-async def list_index_pages(direct: DirectConnection, oids: Sequence[int]) -> dict[int, IndexPages]:
-    """What the bloat of these B-trees is estimated by, without those of which too little is known."""
+async def list_indexes(direct: DirectConnection, oids: Sequence[int]) -> dict[int, Measured]:
+    """What is known of the btree indexes among these, by their oids."""
     async with direct.limits(statement_seconds=FACTS_SECONDS):
-        rows = await direct.execute(_BLOAT_INDEXES, {"oids": list(oids)})
-    return {oid: IndexPages(pages, count, fill, width) for oid, pages, count, fill, width in rows if width is not None}
+        rows = await direct.execute(statement("bloat_indexes"), {"oids": list(oids), "limit": None})
+    return {facts.oid: facts for facts in map(measured, rows)}
 
 
 async def find_pgstattuple(direct: DirectConnection) -> str | None:
     """The schema of the extension pgstattuple, if it is there."""
-    rows = await direct.execute(_FIND_EXTENSION)
+    rows = await direct.execute(statement("extension_schema"), {"name": EXTENSION})
     return rows[0][0] if rows else None
 
 
-async def measure_index(direct: DirectConnection, extension_schema: str, oid: int) -> LeafPages | None:
-    """A B-tree read from end to end; None when that is not allowed, takes too long, or somebody locks it out."""
-    query = _MEASURE_INDEX.format(sql.Identifier(extension_schema))
+async def measure_index(direct: DirectConnection, extension_schema: str, facts: Measured) -> int | None:
+    """The bytes that hold nothing; None when looking is not allowed, takes too long, or somebody locks it out."""
+    query, parameters = measuring(extension_schema, facts)
     try:
         async with direct.limits(statement_seconds=MEASURE_SECONDS):
-            rows = await direct.execute(query, {"oid": oid})
+            rows = await direct.execute(query, parameters)
     except (pg.InsufficientPrivilege, pg.QueryCanceled, pg.LockNotAvailable, pg.UndefinedTable, psycopg.DataError):
         return None
-    return LeafPages(*rows[0]) if rows else None
+    return rows[0][0] if rows else None

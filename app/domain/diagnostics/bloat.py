@@ -72,13 +72,17 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """Something that was looked at, by its oid: its pages, rows and columns; columns are None without statistics."""
+    """Something that was looked at, by its oid; columns are None without statistics.
+
+    It has so many bytes now; pages and rows were counted together, maybe some time ago.
+    """
 
     oid: int
     kind: str
     schema_name: str
     table_name: str
     name: str
+    bytes: int
     block_size: int
     pages: int
     rows: float
@@ -90,22 +94,23 @@ class Measured:
 def estimate(facts: Measured) -> Bloat:
     """The room that is left when as many rows, of average width, are packed as a fresh copy would pack them."""
     needed = _needed_pages(facts)
-    spare = None if needed is None else max(0, facts.pages - needed) * facts.block_size
-    return describe(facts, spare, Method.ESTIMATE)
+    if needed is None:
+        return describe(facts, None, Method.ESTIMATE)
+    share = max(0.0, 1 - needed / facts.pages) if facts.pages else 0.0
+    return describe(facts, round(share * facts.bytes), Method.ESTIMATE)
 
 
 def describe(facts: Measured, spare: int | None, method: Method) -> Bloat:
     """What has so many bytes to spare, and the command that makes them usable."""
-    size = facts.pages * facts.block_size
     option = ("reindex", "index") if facts.kind == BloatKind.INDEX else ("vacuum", "table")
     return Bloat(
         kind=facts.kind,
         schema_name=facts.schema_name,
         table_name=facts.table_name,
         name=facts.name,
-        bytes=size,
+        bytes=facts.bytes,
         bloat_bytes=spare,
-        bloat_share=None if spare is None else round(spare / size, 3) if size else 0.0,
+        bloat_share=None if spare is None else round(spare / facts.bytes, 3) if facts.bytes else 0.0,
         method=method,
         action=maintenance(*option, facts.schema_name, facts.name),
     )

@@ -41,7 +41,7 @@ async def measure(database: Database, *, limit: int = DEFAULT_ITEMS, seconds: fl
     try:
         async with question(database, QUESTION_SECONDS) as tx:
             schema = await queries.get_extension_schema(tx)
-            facts = sorted(await _list_facts(tx), key=lambda one: -one.pages)
+            facts = sorted(await _list_facts(tx), key=lambda one: -one.bytes)
     except Unanswered as error:
         return Answer(Status.UNAVAILABLE, reason=error.reason, remedy=error.remedy)
     wanted = _largest(facts)

@@ -5,12 +5,12 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from app.db.queries import bloat, maintenance
 from app.db.queries.maintenance import Attempt, Server
 from app.db.workbench import Workbench
-from app.domain.bloat import estimate_bloat, measure_bloat
+from app.domain.diagnostics.bloat import Bloat, Measured, Method, describe, estimate
 from app.domain.maintenance import ReindexOptions
 from app.domain.relations import RelationKind
 from app.domain.runs import Outcome, Progress
@@ -87,21 +87,29 @@ def free_bytes(settings: Settings) -> int | None:
 async def _judge(bench: Workbench, indexes: Sequence[IndexFacts], ledger: Ledger, *, is_forced: bool) -> list[Due]:
     bench.tell(Progress(phase="measuring", objects_total=len(indexes)))
     candidates = [] if is_forced else [index for index in indexes if index.method == "btree" and index.is_valid]
-    pages = await bloat.list_index_pages(bench.direct, [index.oid for index in candidates])
+    facts = await bloat.list_indexes(bench.direct, [index.oid for index in candidates])
     extension = await bloat.find_pgstattuple(bench.direct) if candidates else None
     due = []
     for index in indexes:
-        known = pages.get(index.oid)
-        share, is_exact = None if known is None else estimate_bloat(known), False
-        if extension is not None and not is_forced and is_worth_measuring(index):
-            leaves = await bloat.measure_index(bench.direct, extension, index.oid)
-            share, is_exact = (share, False) if leaves is None else (measure_bloat(leaves), True)
+        found = await _look(bench, index, facts.get(index.oid), extension)
+        share, is_exact = (None, False) if found is None else (found.bloat_share, found.method == Method.EXACT)
         verdict = judge_index(index, share, is_exact=is_exact, is_forced=is_forced)
         if verdict.step is None:
             ledger.leave(_entry(index, index, Action.SKIPPED, verdict.reason, 0.0))
         else:
             due.append(Due(index, verdict.reason))
     return due
+
+
+async def _look(bench: Workbench, index: IndexFacts, facts: Measured | None, extension: str | None) -> Bloat | None:
+    """The bloat of an index, measured where that is possible and could matter; None when nobody can tell."""
+    if facts is None:
+        return None
+    if extension is not None and is_worth_measuring(index):
+        spare = await bloat.measure_index(bench.direct, extension, facts)
+        if spare is not None:
+            return describe(replace(facts, bytes=index.bytes or 0), spare, Method.EXACT)
+    return estimate(facts)
 
 
 async def _rebuild(rebuilding: Rebuilding, due: Due) -> Piece:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
 from psycopg import sql
 
 from app.db.queries.diagnostics.reading import fetch_rows, find_extension_schema, statement
@@ -14,12 +18,14 @@ EXTENSION = "pgstattuple"
 
 async def list_tables(tx: Session, *, limit: int) -> list[Measured]:
     """The largest tables, and the TOAST of any."""
-    return await _list(tx, "bloat_tables", limit)
+    rows = await fetch_rows(tx, statement("bloat_tables"), limit=limit)
+    return [measured(tuple(row.values())) for row in rows]
 
 
 async def list_indexes(tx: Session, *, limit: int) -> list[Measured]:
     """The largest btree indexes."""
-    return await _list(tx, "bloat_indexes", limit)
+    rows = await fetch_rows(tx, statement("bloat_indexes"), limit=limit, oids=None)
+    return [measured(tuple(row.values())) for row in rows]
 
 
 async def get_extension_schema(tx: Session) -> str:
@@ -32,17 +38,21 @@ async def get_extension_schema(tx: Session) -> str:
 
 async def measure(tx: Session, schema: str, facts: Measured) -> int | None:
     """The bytes that hold nothing, by looking at the pages; None when it is gone."""
-    is_index = facts.kind == BloatKind.INDEX
-    function = sql.Identifier(schema, "pgstatindex" if is_index else "pgstattuple_approx")
-    query = statement("exact_index" if is_index else "exact_table", function=function)
-    rows = await fetch_rows(tx, query, oid=facts.oid, fill_factor=facts.fill_factor)
+    query, parameters = measuring(schema, facts)
+    rows = await fetch_rows(tx, query, **parameters)
     [spare] = rows[0].values()
     return None if spare is None else int(spare)
 
 
-async def _list(tx: Session, name: str, limit: int) -> list[Measured]:
-    rows = await fetch_rows(tx, statement(name), limit=limit)
-    return [
-        Measured(**{**row, "columns": row["columns"] and tuple(Column(*column) for column in row["columns"])})
-        for row in rows
-    ]
+def measuring(schema: str, facts: Measured) -> tuple[sql.SQL | sql.Composed, dict[str, int]]:
+    """The statement that measures this one, with its parameters."""
+    is_index = facts.kind == BloatKind.INDEX
+    function = sql.Identifier(schema, "pgstatindex" if is_index else "pgstattuple_approx")
+    query = statement("exact_index" if is_index else "exact_table", function=function)
+    return query, {"oid": facts.oid, "fill_factor": facts.fill_factor}
+
+
+def measured(row: Sequence[Any]) -> Measured:
+    """A row of either statement."""
+    facts = Measured(*row)
+    return replace(facts, columns=facts.columns and tuple(Column(*column) for column in row[-1]))

@@ -10,7 +10,7 @@ WITH listed AS (
     LIMIT %(limit)s
 )
 SELECT listed.oid::bigint AS oid, 'table' AS kind, listed.nspname AS schema_name, listed.relname AS table_name,
-    listed.relname AS name, current_setting('block_size')::int AS block_size,
+    listed.relname AS name, listed.bytes, current_setting('block_size')::int AS block_size,
     listed.bytes / current_setting('block_size')::int AS pages,
     (CASE WHEN coalesce(s.n_live_tup, 0) > 0 THEN s.n_live_tup ELSE greatest(listed.reltuples, 0) END)::float8 AS rows,
     coalesce((SELECT option_value::int FROM pg_options_to_table(listed.reloptions)
@@ -29,7 +29,8 @@ LEFT JOIN LATERAL (
 ) AS columns ON true
 WHERE listed.bytes > 0
 UNION ALL
-SELECT toast.oid::bigint, 'toast', space.nspname, t.relname, t.relname, current_setting('block_size')::int,
+SELECT toast.oid::bigint, 'toast', space.nspname, t.relname, t.relname, pg_relation_size(toast.oid),
+    current_setting('block_size')::int,
     pg_relation_size(toast.oid) / current_setting('block_size')::int, greatest(toast.reltuples, 0)::float8, 100, false,
     NULL
 FROM pg_class AS t
