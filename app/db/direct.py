@@ -10,6 +10,7 @@ from typing import Any
 import psycopg
 from psycopg import sql
 from psycopg.errors import Diagnostic, QueryCanceled
+from psycopg.pq import TransactionStatus
 
 from app.db.deadline import Deadline
 from app.db.errors import translated
@@ -111,7 +112,8 @@ class DirectConnection:
         try:
             yield
         finally:
-            if self.is_open:
+            # What is cancelled may leave its statement under way: nobody uses the session any more.
+            if self.is_open and self.connection.info.transaction_status is not TransactionStatus.ACTIVE:
                 await self._set_limits(LOCK_SECONDS, 0.0)
 
     def take_notices(self) -> list[Notice]:
