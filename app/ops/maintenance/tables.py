@@ -11,7 +11,7 @@ from app.db.queries.maintenance import Server
 from app.db.workbench import Workbench
 from app.domain.maintenance import TableOptions
 from app.domain.relations import RelationKind
-from app.domain.runs import Outcome
+from app.domain.runs import Outcome, Progress
 from app.domain.upkeep import (
     ACTION_OF_STEP,
     Action,
@@ -64,7 +64,9 @@ async def tend_tables(bench: Workbench, options: TableOptions, judge: Judge) -> 
     server = await maintenance.describe_server(bench.direct)
     oids = await choose(bench, options.tables, RelationKind.TABLE, ledger)
     due = []
-    for table in await maintenance.list_tables(bench.direct, oids):
+    tables = await maintenance.list_tables(bench.direct, oids)
+    bench.tell(Progress(phase="looking", objects_total=len(tables)))
+    for table in tables:
         verdict = judge(table, is_forced=options.force)
         if verdict.step is None:
             ledger.leave(_entry(table, table, Action.SKIPPED, verdict.reason, 0.0))

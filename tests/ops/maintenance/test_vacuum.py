@@ -155,7 +155,7 @@ async def test_how_far_it_is_is_told_by_size(workshop: Workshop) -> None:
     begun = [
         (one.object_name, one.objects_done, one.objects_total) for one in workshop.told if one.object_percent is None
     ]
-    assert begun == [("public.big", 0, 2), ("public.small", 1, 2)]
+    assert begun == [(None, 0, 2), ("public.big", 0, 2), ("public.small", 1, 2)]
     assert workshop.told[0].percent == 0.0
     assert workshop.told[-1].percent > 95
     assert workshop.told[-1].phase == "vacuuming"
