@@ -18,6 +18,7 @@ import httpx
 import psutil
 
 from app.settings import RateLimitPolicy
+from tests.commands import run_command
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 NO_RATE_LIMITS = {f"RATE_LIMIT_{policy.upper()}": "off" for policy in RateLimitPolicy}
@@ -134,14 +135,7 @@ class LiveServer:
 
     def command(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run another `license-server` command in the same environment."""
-        return subprocess.run(
-            [sys.executable, "-m", "app", *arguments],
-            cwd=self.folder,
-            env=self.full_environment(),
-            capture_output=True,
-            text=True,
-            timeout=60,
-        )
+        return run_command(arguments, self.folder, self.full_environment())
 
     def json(self, *arguments: str) -> Any:
         """What a command prints with --json; an AssertionError shows what it said if it failed."""

@@ -11,9 +11,18 @@ from tests.conftest import ENCRYPTION_KEY
 from tests.live import LiveServer, free_port
 
 
+def put_error(url: str) -> None:
+    with psycopg.connect(url) as connection:
+        connection.execute(
+            "INSERT INTO error_groups VALUES (date_trunc('hour', now()), 'f', 'defect', 'builtins.ValueError',"
+            " 'app/services/licenses.py:issue', 3, now(), now())"
+        )
+
+
 def test_a_report_is_written_as_text_html_or_json_and_its_exit_code_is_that_which_was_asked_for(
-    cli: CommandLine, tmp_path: Path
+    cli: CommandLine, fresh_database: str, tmp_path: Path
 ) -> None:
+    put_error(fresh_database)
     text = cli.text("report", "weekly")
     document = cli.json("report", "weekly")
     page = tmp_path / "report.html"
@@ -21,7 +30,7 @@ def test_a_report_is_written_as_text_html_or_json_and_its_exit_code_is_that_whic
     nothing_bad = cli.server.command("report", "weekly", "--format", "json", "--fail-on", "bad")
 
     assert text.startswith("Weekly report: ")
-    assert "No vacuum has succeeded yet." in text
+    assert "3 error lines in 1 group were logged." in text
     assert (document["period"], document["level"]) == ("weekly", "warning")
     assert page.read_text().startswith("<!DOCTYPE html>")
     assert (warned.returncode, warned.stdout) == (1, "")
@@ -49,11 +58,7 @@ def test_a_file_that_cannot_be_written_and_a_period_that_is_none_are_told(cli: C
 
 def test_errors_are_shown_by_group(cli: CommandLine, fresh_database: str) -> None:
     assert cli.text("errors") == "No errors were logged.\n"
-    with psycopg.connect(fresh_database) as connection:
-        connection.execute(
-            "INSERT INTO error_groups VALUES (date_trunc('hour', now()), 'f', 'defect', 'builtins.ValueError',"
-            " 'app/services/licenses.py:issue', 3, now(), now())"
-        )
+    put_error(fresh_database)
 
     document = cli.json("errors", "--since", "2026-01-01T00:00:00Z", "--until", "2026-01-02")
     [group] = cli.json("errors")["groups"]
