@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
 from typing import Any
@@ -185,10 +185,7 @@ def _section(section: Section) -> dict[str, Any]:
         "name": section.name.value,
         "title": section.title,
         "level": section.level.value,
-        "findings": [
-            {"check": one.check, "level": one.level.value, "sentence": one.sentence, "action": one.action}
-            for one in section.findings
-        ],
+        "findings": [asdict(one) for one in section.findings],
         "tables": [
             {
                 "title": table.title,

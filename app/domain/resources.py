@@ -9,18 +9,6 @@ from app.domain.words import ByteCount
 
 CPU_WARNING = 0.8
 MEMORY_WARNING = 90.0
-DISK_WARNING = 85.0
-DISK_BAD = 95.0
-
-
-@dataclass(frozen=True, slots=True)
-class DiskUse:
-    """A disk by the settings whose folders lie on it; `percent` is what `df` shows."""
-
-    settings: tuple[str, ...]
-    percent: float
-    free: ByteCount
-    total: ByteCount
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,12 +19,10 @@ class ResourceUse:
     cpus: int
     memory_percent: float
     memory_available: ByteCount
-    memory_total: ByteCount
-    disks: tuple[DiskUse, ...]
 
 
 def judge_resources(use: ResourceUse) -> list[Finding]:
-    """A finding for the CPU, the memory and each disk."""
+    """A finding for the CPU and one for the memory."""
     cpu = Level.WARNING if use.load > CPU_WARNING * use.cpus else Level.GOOD
     memory = Level.WARNING if use.memory_percent > MEMORY_WARNING else Level.GOOD
     return [
@@ -46,11 +32,4 @@ def judge_resources(use: ResourceUse) -> list[Finding]:
             memory,
             f"The memory of the machine is used to {use.memory_percent:.0f} %, {use.memory_available} are available.",
         ),
-        *(_judge_disk(disk) for disk in use.disks),
     ]
-
-
-def _judge_disk(disk: DiskUse) -> Finding:
-    level = Level.BAD if disk.percent > DISK_BAD else Level.WARNING if disk.percent > DISK_WARNING else Level.GOOD
-    names = " and ".join(disk.settings)
-    return Finding("disk", level, f"The disk of {names} is used to {disk.percent:.0f} %, {disk.free} are free.")

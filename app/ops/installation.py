@@ -39,11 +39,23 @@ def check_settings(inspected: Inspection) -> list[Finding]:
 def check_files(settings: Settings) -> list[Finding]:
     """Folders, files with secrets, room on the disks, and how many files may be open."""
     findings = [_check_folder("data_dir", "DATA_DIR", settings.data_dir)]
-    findings += [_check_disk(folder) for folder in _folders_of_disks(settings)]
+    findings += check_disks(settings)
     findings += _check_env_file(ENV_FILE)
     findings += _check_key_file(settings)
     findings.append(_check_open_files())
     return findings
+
+
+def check_disks(settings: Settings) -> list[Finding]:
+    """Room on each disk that the server writes to."""
+    folders = [_nearest(one.resolve()) for one in (settings.data_dir, settings.archive_dir, settings.backup_dir)]
+    by_disk = {folder.stat().st_dev: folder for folder in reversed(folders)}
+    return [_check_disk(folder) for folder in by_disk.values()]
+
+
+def free_bytes(folder: Path) -> ByteCount:
+    """The room on the disk of a folder, or of the nearest one above that exists."""
+    return ByteCount(shutil.disk_usage(_nearest(folder.resolve())).free)
 
 
 async def check_port(settings: Settings) -> list[Finding]:
@@ -117,12 +129,6 @@ def judge_room(free: float) -> Level:
     if free < DISK_BAD:
         return Level.BAD
     return Level.WARNING if free < DISK_WARNING else Level.GOOD
-
-
-def _folders_of_disks(settings: Settings) -> list[Path]:
-    """The folders that we write to, one of each disk."""
-    folders = [_nearest(folder.resolve()) for folder in (settings.data_dir, settings.backup_dir)]
-    return list({folder.stat().st_dev: folder for folder in reversed(folders)}.values())
 
 
 def _nearest(folder: Path) -> Path:

@@ -9,7 +9,7 @@ import pytest
 from app.domain.access_review import LivingApiKey, judge_accounts, judge_api_keys, judge_operators
 from app.domain.findings import Finding, Level
 from app.domain.reports import TITLES, Period, Report, Row, Section, SectionName, Table, as_document, sections_of
-from app.domain.resources import DiskUse, ResourceUse, judge_resources
+from app.domain.resources import ResourceUse, judge_resources
 from app.domain.run_evidence import EndedRun, RunEvidence, judge_runs
 from app.domain.runs import RunKind, RunStatus
 from app.domain.words import ByteCount
@@ -88,20 +88,16 @@ def test_a_report_as_json_has_moments_in_utc_sizes_in_bytes_and_no_empty_table()
 
 
 @pytest.mark.parametrize(
-    ("load", "memory", "disk", "levels"),
+    ("load", "memory", "levels"),
     [
-        (1.6, 90.0, 85.0, ["good", "good", "good"]),
-        (1.7, 90.1, 85.1, ["warning", "warning", "warning"]),
-        (9.0, 100.0, 95.1, ["warning", "warning", "bad"]),
+        (1.6, 90.0, ["good", "good"]),
+        (1.7, 90.1, ["warning", "warning"]),
     ],
 )
-def test_resources_have_the_thresholds_of_the_guide(load: float, memory: float, disk: float, levels: list[str]) -> None:
-    disks = (DiskUse(("DATA_DIR", "BACKUP_DIR"), disk, ByteCount(1 << 30), ByteCount(1 << 40)),)
-
-    findings = judge_resources(ResourceUse(load, 2, memory, ByteCount(1 << 30), ByteCount(1 << 34), disks))
+def test_resources_have_the_thresholds_of_the_guide(load: float, memory: float, levels: list[str]) -> None:
+    findings = judge_resources(ResourceUse(load, 2, memory, ByteCount(1 << 30)))
 
     assert [one.level for one in findings] == levels
-    assert findings[2].sentence.startswith("The disk of DATA_DIR and BACKUP_DIR is used to ")
 
 
 def ended(status: RunStatus, days: float, *, failure: str | None = None, warnings: int = 0) -> EndedRun:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from app.domain.findings import Finding, Level
-from app.ops.installation import check_files, check_port, check_settings, judge_room
+from app.ops.installation import check_disks, check_files, check_port, check_settings, judge_room
 from app.settings import Settings, inspect_settings
 from tests.live import LiveServer, free_port
 
@@ -84,6 +84,15 @@ def test_a_data_dir_that_is_a_file_is_bad_and_one_that_is_missing_is_not(tmp_pat
     assert (wrong.level, missing["data_dir"].level) == (Level.BAD, Level.GOOD)
     assert not (tmp_path / "later").exists()
     assert missing["disk"].sentence.endswith(f"free at {tmp_path}.")
+
+
+@pytest.mark.parametrize("name", ["data_dir", "archive_dir", "backup_dir"])
+def test_every_disk_that_the_server_writes_to_is_looked_at(tmp_path: Path, name: str) -> None:
+    elsewhere = dict.fromkeys(("data_dir", "archive_dir", "backup_dir"), tmp_path) | {name: Path("/proc")}
+
+    found = check_disks(settings_with(**elsewhere))
+
+    assert sorted(one.sentence.partition(" free at ")[2] for one in found) == sorted([f"{tmp_path}.", "/proc."])
 
 
 async def test_a_port_is_free_or_taken_by_something_else_or_ours(live_server: LiveServer) -> None:

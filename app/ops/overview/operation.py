@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
 from datetime import timedelta
-from pathlib import Path
 
 import psutil
 
 from app.domain.findings import Finding, Level
 from app.domain.reports import Row, Section, SectionName, Table
-from app.domain.resources import DiskUse, ResourceUse, judge_resources
+from app.domain.resources import ResourceUse, judge_resources
 from app.domain.security import SecuritySummary, Thresholds, Window
 from app.domain.words import ByteCount, number_of
-from app.ops import certificates, error_groups, health, security
+from app.ops import certificates, error_groups, health, installation, security
 from app.ops.diagnostics import examination
 from app.ops.overview.inquiry import Inquiry
+from app.settings import Settings
 
 CERTIFICATES_SECONDS = 8.0
 SHOWN_GROUPS = 10
@@ -59,9 +58,8 @@ async def look_at_errors(inquiry: Inquiry) -> Section:
 
 async def look_at_resources(inquiry: Inquiry) -> Section:
     """CPU and memory of the machine, and the disks that the server's folders lie on."""
-    folders = {"DATA_DIR": inquiry.settings.data_dir, "BACKUP_DIR": inquiry.settings.backup_dir}
-    use = await asyncio.to_thread(_measure, folders)
-    return Section(SectionName.RESOURCES, tuple(judge_resources(use)))
+    findings = await asyncio.to_thread(_look_at_machine, inquiry.settings)
+    return Section(SectionName.RESOURCES, tuple(findings))
 
 
 async def look_at_database(inquiry: Inquiry) -> Section:
@@ -100,42 +98,21 @@ async def look_at_restore_test(inquiry: Inquiry) -> Section:
     return Section(SectionName.RESTORE_TEST, (Finding("restore_test", Level.UNAVAILABLE, sentence),))
 
 
-def free_bytes(folder: Path) -> ByteCount:
-    """The room on the disk of a folder, or of the nearest one above that exists."""
-    return ByteCount(psutil.disk_usage(str(_existing(folder))).free)
-
-
 async def _readiness(inquiry: Inquiry) -> health.Readiness:
-    installation = inquiry.installation
-    return await health.check_readiness(
-        installation.probe_lane, head_revision=installation.head_revision, is_draining=False
-    )
+    here = inquiry.installation
+    return await health.check_readiness(here.probe_lane, head_revision=here.head_revision, is_draining=False)
 
 
-def _measure(folders: dict[str, Path]) -> ResourceUse:
+def _look_at_machine(settings: Settings) -> list[Finding]:
     """Asks the system; a disk that hangs keeps its thread waiting, and the report goes on without."""
-    by_disk: dict[int, list[str]] = {}
-    for name, folder in folders.items():
-        by_disk.setdefault(_existing(folder).stat().st_dev, []).append(name)
     memory = psutil.virtual_memory()
-    return ResourceUse(
+    use = ResourceUse(
         load=psutil.getloadavg()[1],
         cpus=psutil.cpu_count() or 1,
         memory_percent=memory.percent,
         memory_available=ByteCount(memory.available),
-        memory_total=ByteCount(memory.total),
-        disks=tuple(_disk(names, folders[names[0]]) for names in by_disk.values()),
     )
-
-
-def _disk(names: Sequence[str], folder: Path) -> DiskUse:
-    usage = psutil.disk_usage(str(_existing(folder)))
-    return DiskUse(tuple(names), usage.percent, ByteCount(usage.free), ByteCount(usage.total))
-
-
-def _existing(folder: Path) -> Path:
-    absolute = folder.absolute()
-    return next(one for one in (absolute, *absolute.parents) if one.exists())
+    return [*judge_resources(use), *installation.check_disks(settings)]
 
 
 def _judge_security(summary: SecuritySummary) -> Finding:

@@ -25,8 +25,8 @@ from app.domain.samples import (
 )
 from app.domain.words import ByteCount, number_of
 from app.ops.diagnostics import connections
+from app.ops.installation import free_bytes
 from app.ops.overview.inquiry import Inquiry
-from app.ops.overview.operation import free_bytes
 
 WEEK = timedelta(days=7)
 TREND = timedelta(days=30)

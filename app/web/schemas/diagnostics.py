@@ -7,6 +7,7 @@ from typing import Generic, TypeVar
 
 from app.domain.findings import Finding, Level
 from app.web.schemas.base import Out, OutMoment
+from app.web.schemas.findings import FindingOut
 
 Item = TypeVar("Item")
 
@@ -22,15 +23,6 @@ class AnswerOut(Out, Generic[Item]):
     remedy: str | None
     since: OutMoment | None
     items: list[Item]
-
-
-class FindingOut(Out):
-    """What a check saw; `action` is a command or SQL that mends it."""
-
-    check: str
-    level: Level
-    sentence: str
-    action: str | None
 
 
 class OverviewOut(Out):

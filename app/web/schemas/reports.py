@@ -5,15 +5,7 @@ from __future__ import annotations
 from app.domain.findings import Level
 from app.domain.reports import Period, SectionName
 from app.web.schemas.base import Out
-
-
-class ReportFindingOut(Out):
-    """What a check saw, and the command or SQL that mends it."""
-
-    check: str
-    level: Level
-    sentence: str
-    action: str | None
+from app.web.schemas.findings import FindingOut
 
 
 class ReportTableOut(Out):
@@ -29,7 +21,7 @@ class ReportSectionOut(Out):
     name: SectionName
     title: str
     level: Level
-    findings: list[ReportFindingOut]
+    findings: list[FindingOut]
     tables: list[ReportTableOut]
 
 
