@@ -237,7 +237,7 @@ async def test_everything_can_be_rebuilt_on_demand(workshop: Workshop) -> None:
 
 
 async def test_a_locked_table_makes_vacuum_and_reindex_give_up_in_time_and_say_who_holds_it(
-    workshop: Workshop, settings: Settings
+    workshop: Workshop,
 ) -> None:
     workshop.sql(*BIG, "CREATE TABLE free AS SELECT 1 AS one")
     with workshop.holding("LOCK TABLE big IN ACCESS EXCLUSIVE MODE") as pid:
