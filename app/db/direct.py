@@ -112,7 +112,7 @@ class DirectConnection:
         try:
             yield
         finally:
-            # What is cancelled may leave its statement under way: nobody uses the session any more.
+            # A statement that was broken off half-way occupies the session: what broke it off is what counts.
             if self.is_open and self.connection.info.transaction_status is not TransactionStatus.ACTIVE:
                 await self._set_limits(LOCK_SECONDS, 0.0)
 
