@@ -7,7 +7,8 @@ from datetime import date
 
 from app.db.queries import samples
 from app.db.session import Session
-from app.telemetry.redaction import redact_statement
+from app.domain.diagnostics.statements import without_literals
+from app.telemetry.redaction import redact
 
 MAX_STATEMENT_LENGTH = 1_000
 
@@ -18,6 +19,6 @@ async def take(tx: Session, day: date) -> bool:
         return False
     await samples.measure_sizes(tx, day)
     statements = await samples.read_statements(tx)
-    shown = [replace(one, query=redact_statement(one.query)[:MAX_STATEMENT_LENGTH]) for one in statements]
+    shown = [replace(one, query=redact(without_literals(one.query))[:MAX_STATEMENT_LENGTH]) for one in statements]
     await samples.put_statements(tx, day, shown)
     return True

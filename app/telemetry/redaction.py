@@ -43,18 +43,6 @@ _WORTH_A_LOOK = re.compile(
 _ESCAPED = re.compile(r"\\(?:u00([2-7][0-9A-Fa-f])|x([2-7][0-9A-Fa-f])|([\"/]))")
 _NAMED_SECRET = re.compile(rf"{_HIDDEN_NAME}\Z", re.IGNORECASE | re.ASCII)
 
-_LITERAL = re.compile(
-    r"""
-    (?P<comment> /\*.*?(?:\*/|\Z) | --[^\r\n]* )
-    | [Ee]' (?: [^'\\] | \\. | '' )* (?:'|\Z)
-    | (?: [BbXxNn] | [Uu]& )? ' (?: [^'] | '' )* (?:'|\Z)
-    | \$ (?P<tag> [^\W\d]\w* )? \$ .*? (?: \$ (?(tag)(?P=tag)) \$ | \Z )
-    | (?P<kept> "(?:[^"]|"")*" | \$\d+ | [^\W\d][\w$]* )
-    | \.?\d[\w.]*
-    """,
-    re.VERBOSE | re.DOTALL,
-)
-
 
 def redact(text: str) -> str:
     """The text with every license key, token, password and credential covered, also percent-encoded ones."""
@@ -95,9 +83,3 @@ def _unfold(text: str) -> str:
 
 def _unescape(match: re.Match[str]) -> str:
     return match[3] or chr(int(match[1] or match[2], 16))
-
-
-def redact_statement(text: str) -> str:
-    """An SQL statement on one line without its literals and comments, which may be anybody's data, nor secrets."""
-    bare = _LITERAL.sub(lambda match: match["kept"] or ("" if match["comment"] else "?"), text)
-    return redact(" ".join(bare.split()))
