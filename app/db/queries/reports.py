@@ -29,12 +29,13 @@ _SUCCEEDED = (RunStatus.SUCCEEDED, RunStatus.SUCCEEDED_WITH_WARNINGS)
 
 
 async def find_run_evidence(tx: Session, kind: RunKind, *, limit: int) -> RunEvidence:
-    """The last runs of a kind that have ended, and when one succeeded last."""
-    ended = select(Run).where(Run.kind == kind, Run.finished_at.is_not(None)).order_by(Run.id.desc())
+    """The last runs of a kind that have ended, and when one succeeded last. A dry run is no evidence."""
+    is_real = ~Run.options.contains({"dryRun": True})
+    ended = select(Run).where(Run.kind == kind, is_real, Run.finished_at.is_not(None)).order_by(Run.id.desc())
     rows = await tx.scalars(ended.limit(limit))
-    success = select(func.max(Run.finished_at)).where(Run.kind == kind, Run.status.in_(_SUCCEEDED))
+    success = select(func.max(Run.finished_at)).where(Run.kind == kind, is_real, Run.status.in_(_SUCCEEDED))
     runs = tuple(
-        EndedRun(RunStatus(row.status), row.trigger, row.finished_at, len(row.warnings), row.failure)
+        EndedRun(RunStatus(row.status), row.trigger, row.finished_at, len(row.warnings), row.failure, row.result or {})
         for row in rows
         if row.finished_at is not None
     )
