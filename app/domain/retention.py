@@ -87,7 +87,8 @@ class Holding:
 class Pruned:
     """What went of a kind, or would go; `skipped` says in sentences what is old enough and stays.
 
-    Those that nobody wished for are `warnings`, too. `bytes` is about what it took in the database.
+    Those that nobody wished for are `warnings`, too. `bytes` is about what it took in the database. A kind is refused
+    when the role may do nothing with it.
     """
 
     rule: Rule
@@ -97,6 +98,7 @@ class Pruned:
     archives: list[str] = field(default_factory=list)
     skipped: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+    is_refused: bool = False
 
     def skip(self, sentence: str, *, is_wished: bool = False) -> None:
         """Remember what stays, and why."""
