@@ -15,6 +15,7 @@ from app.db.models import Run
 from app.db.session import Session
 from app.domain.pages import MAX_LIMIT, Page, PageRequest
 from app.domain.permissions import COMMAND_LINE
+from app.domain.retention import remarkable_rows
 from app.domain.runs import UNDER_WAY, RunKind, RunStatus, Tell
 from app.domain.words import camel_case
 from app.runner import watch
@@ -108,10 +109,13 @@ def show_run(card: dict[str, Any], *, as_json: bool) -> None:
         return
     result = dict(card["result"] or {})
     objects = {noun: result.pop(noun) for noun in _OBJECTS if noun in result}
+    pruned = remarkable_rows(result)
+    result.pop("kinds", None)
     short = {**card, "result": result, "warnings": None}
     show({name: value for name, value in short.items() if value not in (None, [], {})}, as_json=False)
     for noun, entries in objects.items():
         show_table(noun, [{name: entry[name] for name in ("name", "action", "reason")} for entry in entries])
+    show_table("kinds", pruned)
     for warning in card["warnings"]:
         say(f"Warning: {warning}")
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
+from typing import Any
+
+from app.domain.error_groups import ERRORS_KEPT
+from app.domain.words import ByteCount
 
 IDEMPOTENCY_LIFETIME = timedelta(days=1)
 """An answer is given again for so long."""
@@ -26,6 +30,7 @@ class Kind(StrEnum):
     SIZE_SAMPLES = "size_samples"
     STATEMENT_SAMPLES = "statement_samples"
     SECURITY_EVENT_COUNTS = "security_event_counts"
+    ERROR_GROUPS = "error_groups"
     ARCHIVES = "archives"
 
 
@@ -82,7 +87,8 @@ class Holding:
 class Pruned:
     """What went of a kind, or would go; `skipped` says in sentences what is old enough and stays.
 
-    Those that nobody wished for are `warnings`, too. `bytes` is about what it took in the database.
+    Those that nobody wished for are `warnings`, too. `bytes` is about what it took in the database. A kind is refused
+    when the role may do nothing with it.
     """
 
     rule: Rule
@@ -92,6 +98,7 @@ class Pruned:
     archives: list[str] = field(default_factory=list)
     skipped: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+    is_refused: bool = False
 
     def skip(self, sentence: str, *, is_wished: bool = False) -> None:
         """Remember what stays, and why."""
@@ -110,6 +117,29 @@ class Pruned:
             "archives": self.archives,
             "skipped": self.skipped,
         }
+
+
+def remarkable_rows(result: Mapping[str, Any]) -> tuple[dict[str, Any], ...]:
+    """Of the result of a run those kinds of which something went (would go, when dry), or is old and stays."""
+    return tuple(
+        {
+            "name": kind["name"],
+            "kept": kind["kept"],
+            "rows": kind["rows"],
+            "partitions": kind["partitions"],
+            "size": ByteCount(kind["bytes"]),
+            "archives": len(kind["archives"]),
+            "skipped": _in_short(kind["skipped"]),
+        }
+        for kind in result.get("kinds", ())
+        if kind["rows"] or kind["partitions"] or kind["skipped"]
+    )
+
+
+def _in_short(sentences: Sequence[str]) -> str | None:
+    if len(sentences) > 1:
+        return f"{sentences[0]}, and {len(sentences) - 1} more"
+    return sentences[0] if sentences else None
 
 
 class Kept(Exception):
@@ -149,6 +179,7 @@ def list_rules(validation_days: int, audit_days: int | None) -> tuple[Rule, ...]
         Rule(Kind.SIZE_SAMPLES, days(400), "their day", End.DELETED),
         Rule(Kind.STATEMENT_SAMPLES, days(400), "their day", End.DELETED),
         Rule(Kind.SECURITY_EVENT_COUNTS, days(90), "their minute", End.DELETED_BY_JOB),
+        Rule(Kind.ERROR_GROUPS, ERRORS_KEPT, "their hour", End.DELETED_BY_JOB),
         Rule(Kind.ARCHIVES, None, "their making", End.KEPT, is_evidence=True),
     )
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Any
 
 from app.domain.findings import Finding, Level
 from app.domain.runs import RunKind, RunStatus
@@ -27,6 +28,7 @@ class EndedRun:
     finished_at: datetime
     warning_count: int
     failure: str | None
+    result: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -63,8 +63,10 @@ ALTER DEFAULT PRIVILEGES FOR ROLE :"owner" IN SCHEMA public GRANT USAGE ON SEQUE
 
 -- The audit trail only grows, and the revision of the schema is the owner's.
 SELECT format('REVOKE UPDATE, DELETE, TRUNCATE ON %s FROM %I, %I', name, :'app', :'owner')
-FROM unnest(ARRAY['public.audit_events', 'public.audit_links']) AS name
+FROM unnest(ARRAY['public.audit_events', 'public.audit_links', 'public.audit_bases']) AS name
 WHERE to_regclass(name) IS NOT NULL
+\gexec
+SELECT format('REVOKE INSERT ON public.audit_bases FROM %I', :'app') WHERE to_regclass('public.audit_bases') IS NOT NULL
 \gexec
 SELECT format('REVOKE INSERT, UPDATE, DELETE ON public.alembic_version FROM %I', :'app')
 WHERE to_regclass('public.alembic_version') IS NOT NULL

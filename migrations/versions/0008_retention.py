@@ -36,6 +36,20 @@ BEGIN
     RETURN NULL;
 END $$"""
 
+# Whoever got everything by default privileges (deploy/postgres/roles.sql) has no reason to say where the chain begins.
+ONLY_THE_OWNER_ADDS_BASES = """
+DO $$
+DECLARE
+    somebody text;
+BEGIN
+    FOR somebody IN
+        SELECT DISTINCT grantee::regrole::text FROM pg_class, aclexplode(relacl)
+        WHERE oid = 'audit_bases'::regclass AND grantee NOT IN (0, relowner)
+    LOOP
+        EXECUTE 'REVOKE INSERT, UPDATE, DELETE, TRUNCATE ON audit_bases FROM ' || somebody;
+    END LOOP;
+END $$"""
+
 
 def upgrade() -> None:
     op.create_table(
@@ -80,6 +94,7 @@ def upgrade() -> None:
     )
     guard("audit_bases", "UPDATE OR DELETE OR TRUNCATE")
     op.execute("REVOKE UPDATE, DELETE, TRUNCATE ON audit_bases FROM PUBLIC, CURRENT_USER")
+    op.execute(ONLY_THE_OWNER_ADDS_BASES)
     op.execute(REFUSE_REMOVAL)
     for table in ONLY_GROWING:
         op.execute(f"DROP TRIGGER refuse_change ON {table}")

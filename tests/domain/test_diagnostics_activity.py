@@ -141,6 +141,18 @@ def test_a_sequence_that_runs_out_is_no_good(share: float | None, is_cycle: bool
     )
 
 
+def test_a_sequence_of_the_largest_type_needs_another_maximum() -> None:
+    alone = SequenceUse("public", "s", None, "bigint", 10, 10, 1.0, False)
+    owned = SequenceUse("public", "s", "t.id", "integer", 10, 10, 1.0, False)
+
+    [of_nobody] = sequences.judge(Answer(items=(alone,)))
+    [of_a_column] = sequences.judge(Answer(items=(owned,)))
+
+    assert of_nobody.sentence == "The sequence s has used 100% of its numbers."
+    assert of_nobody.action == 'ALTER SEQUENCE "public"."s" NO MAXVALUE;'
+    assert of_a_column.sentence.endswith(" Its column t.id must be bigint first.")
+
+
 def test_each_invalid_object_is_a_warning() -> None:
     one = InvalidObject("leftover", "pg_toast", "x_ccnew", "t", "", 0, "DROP INDEX pg_toast.x_ccnew;")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import replace
@@ -285,6 +286,34 @@ async def test_runs_and_validations_are_evidence(runtime: Runtime) -> None:
     )
     assert capacity.findings[0].check == "connections"
     assert rows(capacity, "What there is")[0]["licenses"] == 0
+
+
+async def test_the_prune_section_shows_what_the_last_run_did_that_was_not_dry(
+    runtime: Runtime,
+) -> None:
+    insert = (
+        "INSERT INTO runs (id, kind, mutex_group, status, options, trigger, requested_by_kind, requested_at,"
+        " finished_at, result) VALUES (%s, 'prune', 'tables', 'succeeded', %s, 'schedule', 'schedule', %s, %s, %s)"
+    )
+    gone = {"name": "sessions", "kept": "30 days", "rows": 7, "partitions": 0, "bytes": 2048, "archives": []}
+    kinds = [
+        {**gone, "skipped": []},
+        {**gone, "name": "validation_events", "rows": 0, "skipped": ["a: held", "b: held", "c: held"]},
+        {**gone, "name": "runs", "rows": 0, "skipped": []},
+    ]
+    dry = '{"dryRun": true}'
+    execute(runtime, insert, new_id(), dry, NOW, NOW, "{}")
+    none_yet = await section(runtime, SectionName.PRUNE)
+    execute(runtime, insert, new_id(), '{"dryRun": false}', NOW, NOW, json.dumps({"dryRun": False, "kinds": kinds}))
+    execute(runtime, insert, new_id(), dry, NOW, NOW, "{}")
+
+    found = await section(runtime, SectionName.PRUNE)
+
+    assert none_yet.findings[0].sentence == "No prune has succeeded yet."
+    assert len(rows(found, "Last runs")) == 1
+    went, stayed = rows(found, "What the last one did")
+    assert (went["name"], went["rows"], str(went["size"]), went["skipped"]) == ("sessions", 7, "2.0 kB", None)
+    assert (stayed["name"], stayed["skipped"]) == ("validation_events", "a: held, and 2 more")
 
 
 async def test_names_with_markup_stay_text_on_every_way(runtime: Runtime) -> None:

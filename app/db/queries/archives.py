@@ -13,6 +13,7 @@ from app.db.direct import DirectConnection
 from app.db.models import Archive
 from app.db.session import Session
 from app.domain.archives import ArchiveFile
+from app.domain.retention import Kind
 
 _RECORD = sql.SQL(
     "INSERT INTO archives (id, kind, subject, file_name, rows, bytes, sha256, since, until, created_at)"
@@ -23,6 +24,11 @@ _RECORD = sql.SQL(
 async def record_archive(direct: DirectConnection, archive: ArchiveFile) -> None:
     """Put a file on record, in the transaction that removes what is in it."""
     await direct.execute(_RECORD, astuple(archive))
+
+
+async def list_file_names(tx: Session, kind: Kind) -> Sequence[str]:
+    """The names of all archives of a kind."""
+    return (await tx.scalars(select(Archive.file_name).where(Archive.kind == kind))).all()
 
 
 async def list_archives(tx: Session, *, before: UUID | None, limit: int) -> Sequence[Archive]:

@@ -13,7 +13,7 @@ from app.db.sql import read_sql
 from app.domain.fitness import Grant, ServerFacts
 from app.domain.permissions import Role
 
-ONLY_GROWING = ["audit_events", "audit_links"]
+ONLY_GROWING = ["audit_bases", "audit_events", "audit_links"]
 
 _READ_SERVER_FACTS = read_sql("read_server_facts")
 _READ_GRANTS = read_sql("read_grants")

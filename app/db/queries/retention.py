@@ -46,6 +46,7 @@ _TABLES: Mapping[Kind, _Table] = {
     Kind.SIZE_SAMPLES: _Table("size_samples", "day::timestamptz"),
     Kind.STATEMENT_SAMPLES: _Table("statement_samples", "day::timestamptz"),
     Kind.SECURITY_EVENT_COUNTS: _Table("security_event_counts", "minute"),
+    Kind.ERROR_GROUPS: _Table("error_groups", "hour"),
     Kind.ARCHIVES: _Table("archives", "created_at"),
 }
 _READ_ARCHIVES = sql.SQL("SELECT count(*), min(created_at), coalesce(sum(bytes), 0)::bigint FROM archives")

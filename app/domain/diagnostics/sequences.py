@@ -33,7 +33,9 @@ def judge(answer: Answer[SequenceUse]) -> list[Finding]:
     worst = max(ending, key=lambda one: one.used_share or 0)
     share = worst.used_share or 0
     name = name_of(worst.schema_name, worst.sequence_name)
-    sentence = f"The sequence {name} has used {share:.0%} of its numbers; its column must become bigint first."
+    first = "" if worst.column is None else f" Its column {worst.column} must be bigint first."
+    sentence = f"The sequence {name} has used {share:.0%} of its numbers.{first}"
     level = Level.BAD if share >= BAD_SHARE else Level.WARNING
-    action = f"ALTER SEQUENCE {quoted(worst.schema_name, worst.sequence_name)} AS bigint;"
+    room = "NO MAXVALUE" if worst.data_type == "bigint" else "AS bigint"
+    action = f"ALTER SEQUENCE {quoted(worst.schema_name, worst.sequence_name)} {room};"
     return [Finding("sequences", level, sentence, action)]

@@ -13,18 +13,29 @@ SLOW_CALLS = 20
 MAX_STATEMENT_LENGTH = 2000
 PLACEHOLDER = "?"
 
-_COMMENT_OR_LITERAL = re.compile(
+# Words are tokens of their own, so that a letter at their end is never taken for the beginning of a literal. Where
+# nobody can tell where something ends (a backslash before the quote means the one or the other by a setting of the
+# session; comments within comments), all that follows is covered.
+_TOKEN = re.compile(
     r"""
-    (?P<identifier> "(?:[^"]|"")*(?:"|\Z) )
-    | (?P<comment> --[^\r\n]* | /\*.*?(?:\*/|\Z) )
+    (?P<kept> "(?:[^"]|"")*(?:"|\Z) | \$\d+ )
+    | (?P<comment> --[^\r\n]* | /\*(?:(?!/\*|\*/).)*(?:\*/|\Z) | /\*.* )
     | [eE]'(?:[^'\\]|''|\\.)*(?:'|\Z)
-    | (?:[bBxXnN]|[uU]&)?'(?:[^']|'')*(?:'|\Z)
+    | (?:[bBxXnN]|[uU]&)?'(?:[^'\\]|''|\\(?!'))*(?:'|\\'.*|\Z)
     | (?P<tag>\$(?:[^\W\d]\w*)?\$).*?(?:(?P=tag)|\Z)
     | (?<![\w$.])[+-]?(?:\d[\w]*(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?
+    | (?P<word> [^\W\d][\w$]* )
     """,
     re.VERBOSE | re.DOTALL,
 )
-_SETTING = re.compile(r"\A(\s*SET\s+(?:SESSION\s+|LOCAL\s+)?[\w.]+\s*(?:=|\bTO\b)).*\Z", re.IGNORECASE | re.DOTALL)
+_SETTING = re.compile(
+    r"""
+    ( (?:\A|;)\s* (?:ALTER\s(?:ROLE|USER|DATABASE|SYSTEM)\s[^;]*?)? \bSET\s
+      (?:SESSION\s|LOCAL\s)? (?:[\w.]|"[^"]*")+ \s* (?:=|\bTO\b) )
+    (?: "[^"]*" | [^;"] )*
+    """,
+    re.VERBOSE | re.IGNORECASE,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,15 +53,13 @@ class SlowStatement:
 
 
 def without_literals(statement: str) -> str:
-    """The statement with a `?` for every string and number, and without comments; also when it was cut off."""
-    covered = " ".join(_COMMENT_OR_LITERAL.sub(_cover, statement).split())
+    """The statement, cut off or not, with `?` for strings, numbers and values of settings, and without comments."""
+    covered = " ".join(_TOKEN.sub(_cover, statement).split())
     return _SETTING.sub(rf"\1 {PLACEHOLDER}", covered)[:MAX_STATEMENT_LENGTH]
 
 
 def _cover(match: re.Match[str]) -> str:
-    if match["identifier"]:
-        return match["identifier"]
-    return " " if match["comment"] else PLACEHOLDER
+    return match["kept"] or match["word"] or (" " if match["comment"] else PLACEHOLDER)
 
 
 def judge(answer: Answer[SlowStatement]) -> list[Finding]:

@@ -7,6 +7,7 @@ import gzip
 import hashlib
 import json
 import os
+import zlib
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
@@ -26,7 +27,10 @@ from app.domain.retention import Kept, Kind
 
 CHUNK_BYTES = 1024 * 1024
 COMPRESSION = 6
+SUFFIX = ".jsonl.gz"
 PARTIAL = ".partial"
+OURS = tuple(f"{kind}[-_][0-9]*" for kind in (Kind.VALIDATION_EVENTS, Kind.AUDIT_EVENTS))
+"""Beginnings of the names that we give; a folder that others use too may have anything else."""
 
 
 class ArchiveRefused(Kept):
@@ -57,7 +61,7 @@ class ArchiveWriter:
         self.id = new_id()
         self.rows = 0
         self._now = now
-        self._path = folder / f"{name}-{self.id.hex[-12:]}.jsonl.gz"
+        self._path = folder / f"{name}-{self.id.hex[-12:]}{SUFFIX}"
         self._draft = self._path.with_name(self._path.name + PARTIAL)
         self._waiting = bytearray()
         descriptor = os.open(self._draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
@@ -143,8 +147,9 @@ def discard(folder: Path, archive: ArchiveFile) -> None:
 def sweep(folder: Path) -> None:
     """Delete the drafts of somebody who was killed; only one prunes at a time."""
     with suppress(OSError):
-        for draft in folder.glob(f"*{PARTIAL}"):
-            draft.unlink()
+        for name in OURS:
+            for draft in folder.glob(f"{name}{PARTIAL}"):
+                draft.unlink()
 
 
 def examine(path: Path, archive: ArchiveFile | Archive) -> str | None:
@@ -161,7 +166,7 @@ def examine(path: Path, archive: ArchiveFile | Archive) -> str | None:
                 lines += chunk.count(b"\n")
     except FileNotFoundError:
         return f"{path.name} is missing."
-    except (OSError, EOFError) as error:
+    except (OSError, EOFError, zlib.error) as error:
         return f"{path.name} can't be read: {error}."
     return None if lines == archive.rows else f"{path.name} has {lines} lines instead of {archive.rows}."
 
@@ -173,16 +178,49 @@ async def list_page(tx: Session, page: PageRequest) -> Page[Archive]:
 
 
 async def verify_all(database: Database, folder: Path) -> AsyncIterator[tuple[Archive, str | None]]:
-    """Examine every archive on record, newest first: each with what is wrong, or None."""
+    """Examine every archive on record, newest first: each with what is wrong of it or its manifest, or None."""
     before: UUID | None = None
     while True:
         async with database.transaction() as tx:
             found = await archives.list_archives(tx, before=before, limit=MAX_LIMIT)
         for archive in found:
-            yield archive, await asyncio.to_thread(examine, folder / archive.file_name, archive)
+            yield archive, await asyncio.to_thread(_examine_both, folder / archive.file_name, archive)
         if len(found) < MAX_LIMIT:
             return
         before = found[-1].id
+
+
+def list_finished(folder: Path) -> set[str]:
+    """The names of the finished archives in a folder, on record or not."""
+    return {path.name for name in OURS for path in folder.glob(f"{name}{SUFFIX}")}
+
+
+def _examine_both(path: Path, archive: Archive) -> str | None:
+    return examine(path, archive) or _examine_manifest(_manifest_of(path), archive)
+
+
+def _examine_manifest(manifest: Path, archive: Archive) -> str | None:
+    """Why a manifest does not say what is on record: either of them was changed, or the manifest is gone."""
+    try:
+        told = json.loads(manifest.read_text())
+        differing = [name for name, value in _facts(archive).items() if told.get(name) != value]
+    except FileNotFoundError:
+        return f"{manifest.name} is missing."
+    except (OSError, ValueError, AttributeError):
+        return f"{manifest.name} can't be read."
+    return f"{manifest.name} differs from the record: {', '.join(differing)}." if differing else None
+
+
+def _facts(archive: Archive) -> dict[str, object]:
+    """What the manifest and the record must agree on."""
+    return {
+        "file": archive.file_name,
+        "kind": archive.kind,
+        "subject": archive.subject,
+        "rows": archive.rows,
+        "bytes": archive.bytes,
+        "sha256": archive.sha256,
+    }
 
 
 def _write_manifest(path: Path, archive: ArchiveFile) -> None:
@@ -202,7 +240,7 @@ def _write_manifest(path: Path, archive: ArchiveFile) -> None:
 
 
 def _manifest_of(path: Path) -> Path:
-    return path.with_name(path.name.removesuffix(".jsonl.gz") + ".manifest.json")
+    return path.with_name(path.name.removesuffix(SUFFIX) + ".manifest.json")
 
 
 @contextmanager

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 
 from app.db.brief import briefly
 from app.db.encrypted import find_chain_key
@@ -126,6 +126,7 @@ async def _read_piece(
         for one in found:
             if one.occurred_at is not None and one.occurred_at >= cutoff:
                 piece.is_last = True
+                piece.reason = _why_too_early(one.link.position, one.occurred_at, bench.now())
                 return piece
             piece.reason = _why_kept(one, piece.head, key)
             if piece.reason is not None:
@@ -136,6 +137,14 @@ async def _read_piece(
             piece.is_last = True
             return piece
     return piece
+
+
+def _why_too_early(position: int, occurred_at: datetime, now: datetime) -> Kept | None:
+    """A clock that was wrong must not keep the trail for years without a word."""
+    if occurred_at <= now:
+        return None
+    moment = f"{occurred_at.astimezone(UTC):%Y-%m-%d %H:%MZ}"
+    return Kept(f"the event at position {position} is of {moment}, which is to come; all from there on stays")
 
 
 def _why_kept(one: Archivable, head: Head, key: bytes) -> Kept | None:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from app.db.brief import briefly
+from app.db.brief import briefly, refusals
 from app.db.queries import legal_holds, retention
 from app.db.workbench import Workbench
 from app.domain.maintenance import PruneOptions
-from app.domain.retention import End, Held, Kept, Kind, Pruned, Rule, list_rules
+from app.domain.retention import End, Held, Kept, Kind, NotOwner, Pruned, Rule, list_rules
 from app.domain.runs import Outcome, Progress
 from app.ops.maintenance import archives
 from app.ops.maintenance.audit_events import prune_audit_events
@@ -33,11 +33,25 @@ async def prune(bench: Workbench, options: PruneOptions) -> Outcome:
         for rule in rules:
             tell = _teller(bench, rule, len(done), len(rules))
             tell(0.0, rule.kind)
-            done.append(await _prune_kind(bench, rule, tell, is_dry=options.dry_run))
+            done.append(await _prune_if_allowed(bench, rule, tell, is_dry=options.dry_run))
+    refused = [pruned.skipped[0] for pruned in done if pruned.is_refused]
+    is_failure = refused and not any(pruned.rows or pruned.partitions for pruned in done)
     return Outcome(
         {"dryRun": options.dry_run, "kinds": [pruned.as_document() for pruned in done]},
         tuple(warning for pruned in done for warning in pruned.warnings),
+        f"Nothing was pruned: {refused[0]}" if is_failure else None,
     )
+
+
+async def _prune_if_allowed(bench: Workbench, rule: Rule, tell: TellPart, *, is_dry: bool) -> Pruned:
+    """What became of a kind; one at which the role may not even look is refused."""
+    try:
+        with refusals():
+            return await _prune_kind(bench, rule, tell, is_dry=is_dry)
+    except NotOwner as error:
+        pruned = Pruned(rule, is_refused=True)
+        pruned.skip(str(error))
+        return pruned
 
 
 async def _prune_kind(bench: Workbench, rule: Rule, tell: TellPart, *, is_dry: bool) -> Pruned:
@@ -61,6 +75,8 @@ async def _prune_rows(bench: Workbench, rule: Rule, *, is_dry: bool) -> Pruned:
         held = await _count_held(bench, rule)
         if held:
             pruned.skip(f"legal holds on organizations keep {held}", is_wished=True)
+    except NotOwner:
+        raise
     except Held as error:
         pruned.skip(str(error), is_wished=True)
     except Kept as error:

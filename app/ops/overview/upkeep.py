@@ -15,7 +15,8 @@ from app.domain.diagnostics.connections import judge as judge_connections
 from app.domain.errors import WindowTooLarge
 from app.domain.findings import Finding, Level
 from app.domain.reports import Row, Section, SectionName, Table
-from app.domain.run_evidence import judge_runs
+from app.domain.retention import remarkable_rows
+from app.domain.run_evidence import RunEvidence, judge_runs
 from app.domain.runs import RunKind
 from app.domain.samples import (
     StatementChange,
@@ -41,17 +42,20 @@ NO_STATISTICS = (
 
 async def look_at_vacuum(inquiry: Inquiry) -> Section:
     """The last vacuum runs."""
-    return await _look_at_runs(inquiry, SectionName.VACUUM, RunKind.VACUUM)
+    return _section_of(SectionName.VACUUM, await _find_evidence(inquiry, RunKind.VACUUM), inquiry)
 
 
 async def look_at_prune(inquiry: Inquiry) -> Section:
-    """The last runs that archived and pruned."""
-    return await _look_at_runs(inquiry, SectionName.PRUNE, RunKind.PRUNE)
+    """The last runs that archived and pruned, and what the last of them did."""
+    evidence = await _find_evidence(inquiry, RunKind.PRUNE)
+    last = evidence.runs[0] if evidence.runs else None
+    done = Table("What the last one did", remarkable_rows(last.result) if last else ())
+    return _section_of(SectionName.PRUNE, evidence, inquiry, done)
 
 
 async def look_at_reindex(inquiry: Inquiry) -> Section:
     """The last runs that looked which indexes need to be rebuilt."""
-    return await _look_at_runs(inquiry, SectionName.REINDEX, RunKind.REINDEX)
+    return _section_of(SectionName.REINDEX, await _find_evidence(inquiry, RunKind.REINDEX), inquiry)
 
 
 async def look_at_slow_queries(inquiry: Inquiry) -> Section:
@@ -114,9 +118,12 @@ async def look_at_capacity(inquiry: Inquiry) -> Section:
     return Section(SectionName.CAPACITY, tuple(findings), (Table("What there is", (asdict(installed),)),))
 
 
-async def _look_at_runs(inquiry: Inquiry, name: SectionName, kind: RunKind) -> Section:
+async def _find_evidence(inquiry: Inquiry, kind: RunKind) -> RunEvidence:
     async with inquiry.database.transaction() as tx:
-        evidence = await find_run_evidence(tx, kind, limit=SHOWN_RUNS)
+        return await find_run_evidence(tx, kind, limit=SHOWN_RUNS)
+
+
+def _section_of(name: SectionName, evidence: RunEvidence, inquiry: Inquiry, *more: Table) -> Section:
     rows = tuple(
         {
             "finished_at": run.finished_at,
@@ -127,7 +134,7 @@ async def _look_at_runs(inquiry: Inquiry, name: SectionName, kind: RunKind) -> S
         }
         for run in evidence.runs
     )
-    return Section(name, (judge_runs(evidence, inquiry.now),), (Table("Last runs", rows),))
+    return Section(name, (judge_runs(evidence, inquiry.now),), (Table("Last runs", rows), *more))
 
 
 async def _changes(tx: Session, earlier: date, later: date) -> list[StatementChange]:

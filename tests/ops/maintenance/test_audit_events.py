@@ -104,6 +104,19 @@ async def test_the_oldest_events_are_archived_and_the_chain_goes_on_behind_them(
     assert (await verify(bench.database, head)).head.position == 10
 
 
+async def test_an_event_of_a_clock_that_was_ahead_keeps_the_trail_and_is_told(bench: Workbench) -> None:
+    await record(bench, 2, days_ago=800)
+    await record(bench, 1, days_ago=-2)
+    await record(bench, 2, days_ago=790)
+
+    pruned = await prune(bench)
+    again = await prune(bench)
+
+    sentence = "the event at position 3 is of 2026-03-03 12:00Z, which is to come; all from there on stays"
+    assert (pruned.rows, pruned.skipped, pruned.warnings) == (2, [sentence], [f"audit_events: {sentence}"])
+    assert (again.rows, again.skipped) == (0, [sentence])
+
+
 async def test_a_dry_run_counts_what_would_go_and_removes_nothing(bench: Workbench, fresh_database: str) -> None:
     await record(bench, 5, days_ago=800)
     before = rows(fresh_database, COUNTS)

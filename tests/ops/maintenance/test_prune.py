@@ -215,6 +215,28 @@ async def test_a_role_that_owns_nothing_is_told_so_and_deletes_what_it_may(
     assert (kind(outcome, "sessions")["rows"], kind(outcome, "invitations")["rows"]) == (0, 1)
 
 
+async def test_a_role_that_may_do_nothing_at_all_makes_the_run_fail_and_is_no_defect(
+    settings: Settings, clock: Clock, fresh_database: str
+) -> None:
+    put_people(fresh_database, clock)
+    with psycopg.connect(fresh_database, autocommit=True) as superuser:
+        superuser.execute("CREATE ROLE poorest")
+    try:
+        async with workbench(settings, clock) as bench:
+            await bench.direct.connection.execute("SET ROLE poorest")
+            outcome = await prune(bench, PruneOptions())
+            dry = await prune(bench, PruneOptions(dry_run=True))
+            await bench.direct.connection.execute("RESET ROLE")
+    finally:
+        with psycopg.connect(fresh_database, autocommit=True) as superuser:
+            superuser.execute("DROP ROLE poorest")
+
+    assert (outcome.status, dry.status) == (RunStatus.FAILED, RunStatus.FAILED)
+    assert outcome.failure is not None
+    assert "permission denied" in outcome.failure
+    assert "DATABASE_DIRECT_URL" in outcome.failure
+
+
 async def test_archives_that_are_missing_or_damaged_are_found(
     settings: Settings, clock: Clock, fresh_database: str
 ) -> None:
