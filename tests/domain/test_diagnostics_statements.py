@@ -26,7 +26,7 @@ from app.domain.findings import Level
         ("SELECT /* cut off", "SELECT"),
         ("/* cut off", ""),
         ("DO $a_1$ $$ 'x' $a_1$, $$b$$", "DO ?, ?"),
-        (r"SELECT E'a\' b', 'c\', 'd'", "SELECT ?, ?, ?"),
+        (r"SELECT E'a\' b', 'c\', 'd'", "SELECT ?, ?"),
         ("UPDATE t SET a = b WHERE c = 'x'", "UPDATE t SET a = b WHERE c = ?"),
         ("SELECT /* outer /* inner */ secret */ 1", "SELECT"),
         ("SELECT date'2\\', 'secret'", "SELECT date?"),

@@ -309,7 +309,7 @@ async def test_the_prune_section_shows_what_the_last_run_did_that_was_not_dry(
 
     found = await section(runtime, SectionName.PRUNE)
 
-    assert none_yet.findings[0].sentence == "No prune has succeeded yet."
+    assert none_yet.findings[0].sentence == "No prune has run yet, and none is due."
     assert len(rows(found, "Last runs")) == 1
     went, stayed = rows(found, "What the last one did")
     assert (went["name"], went["rows"], str(went["size"]), went["skipped"]) == ("sessions", 7, "2.0 kB", None)
