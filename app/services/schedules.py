@@ -250,7 +250,7 @@ def _state(schedule: Schedule, last_run: Run | None, now: datetime) -> ScheduleS
 
 
 def _read(schedule: Schedule) -> tuple[RunKind, Options]:
-    return rules.read_terms(schedule.name, schedule.kind, schedule.cron, schedule.options)
+    return rules.read_terms(schedule.name, schedule.kind, schedule.cron, schedule.options, schedule.missed)
 
 
 def _terms(schedule: Schedule) -> dict[str, Any]:
