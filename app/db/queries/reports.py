@@ -34,7 +34,7 @@ async def find_run_evidence(tx: Session, kind: RunKind, *, limit: int) -> RunEvi
     rows = await tx.scalars(ended.limit(limit))
     success = select(func.max(Run.finished_at)).where(Run.kind == kind, Run.status.in_(_SUCCEEDED))
     runs = tuple(
-        EndedRun(RunStatus(row.status), row.trigger, row.finished_at, len(row.warnings), row.failure)
+        EndedRun(row.status, row.trigger, row.finished_at, len(row.warnings), row.failure)
         for row in rows
         if row.finished_at is not None
     )

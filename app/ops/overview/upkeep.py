@@ -124,7 +124,7 @@ async def _look_at_runs(inquiry: Inquiry, name: SectionName, kind: RunKind) -> S
     rows = tuple(
         {
             "finished_at": run.finished_at,
-            "status": run.status.value,
+            "status": run.status,
             "started_by": run.trigger,
             "warnings": run.warning_count,
             "failure": run.failure,
