@@ -10,6 +10,7 @@ from typing import Any
 import psycopg
 from psycopg import sql
 from psycopg.errors import Diagnostic, QueryCanceled
+from psycopg.pq import TransactionStatus
 
 from app.db.deadline import Deadline
 from app.db.errors import translated
@@ -29,6 +30,7 @@ _SESSION_OPTIONS = " ".join(
     for name, value in {
         "TimeZone": "UTC",
         "lock_timeout": f"{LOCK_SECONDS:.0f}s",
+        "jit": "off",  # many short looks at the catalogs, whose costs the planner overestimates
         # Limits that somebody set for the role or the database are meant for requests.
         "statement_timeout": "0",
         "idle_session_timeout": "0",
@@ -111,7 +113,8 @@ class DirectConnection:
         try:
             yield
         finally:
-            if self.is_open:
+            # A statement that was broken off half-way occupies the session: what broke it off is what counts.
+            if self.is_open and self.connection.info.transaction_status is not TransactionStatus.ACTIVE:
                 await self._set_limits(LOCK_SECONDS, 0.0)
 
     def take_notices(self) -> list[Notice]:
