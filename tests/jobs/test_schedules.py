@@ -150,8 +150,8 @@ async def test_two_replicas_do_each_of_many_slots_exactly_once_and_none_leads(
 async def test_commands_that_a_cron_starts_at_once_do_each_slot_once(runtime: Runtime, clock: Clock) -> None:
     runtime.settings = runtime.settings.model_copy(update={"schedules_enabled": False})
     told: list[Progress] = []
-    await put(runtime, "0 3 * * *", "first")
-    await put(runtime, "0 3 * * *", "second")
+    for name in ("first", "second"):
+        await put(runtime, "0 3 * * *", name, options=TableOptions(("plans",), force=True))
     await look(runtime, clock, "2026-03-02 03:01")
     assert await all_runs(runtime) == []
 
