@@ -41,6 +41,8 @@ FINISH_PAUSE_SECONDS = 1.0
 CANCEL_SECONDS = 5.0
 STOP_SECONDS = 1.5
 LAST_WORD_SECONDS = 1.0
+PRECEDENCE = 10
+"""So many times longer a lost run of an unknown kind is left to its own release, which can clean up behind it."""
 CLEAN_UP_SECONDS = 60.0
 STOPPED = "The process that did it was stopped; start it again."
 CANCELLED = "Cancelled as was asked for."
@@ -120,7 +122,9 @@ async def bury_lost(runtime: Runtime, *, patience: float = LAST_WORD_SECONDS, cl
     """Clean up behind the runs whose owner is dead, and only then declare them lost, which lets the next one begin."""
     async with runtime.database.transaction() as tx:
         orphans = await runs.list_ownerless(tx)
-    for run in orphans:
+    for run in sorted(orphans, key=_is_of_another_release):
+        if _is_of_another_release(run):
+            await asyncio.sleep(PRECEDENCE * patience)
         await _bury(runtime, run, patience, clean_ups)
 
 
@@ -176,6 +180,9 @@ async def _bury(runtime: Runtime, run: Run, patience: float, clean_ups: CleanUps
 
 async def _clean_up(runtime: Runtime, direct: DirectConnection, run: Run, clean_ups: CleanUps) -> None:
     """What can't be cleaned up is told, and never keeps the next run from its turn."""
+    if _is_of_another_release(run):
+        _tell_left(run, "this release does not know its kind")
+        return
     clean_up = clean_ups.get(RunKind(run.kind))
     if clean_up is None:
         return
@@ -184,11 +191,22 @@ async def _clean_up(runtime: Runtime, direct: DirectConnection, run: Run, clean_
             async with Deadline(CLEAN_UP_SECONDS):
                 await clean_up(_workbench(runtime, direct, _tell_nobody))
     except DomainError as error:
-        sentence = "What a lost run had begun could not be cleaned up"
-        log(logger, logging.WARNING, sentence, event="run_clean_up_failed", run_id=run.id, reason=error.message)
+        _tell_left(run, error.message)
+    except TimeoutError:
+        _tell_left(run, f"it took longer than {CLEAN_UP_SECONDS:.0f} s")
     except Exception:
         sentence = "Cleaning up failed because of a defect"
         log(logger, logging.ERROR, sentence, event="defect", run_id=run.id, kind=run.kind, exc_info=True)
+
+
+def _is_of_another_release(run: Run) -> bool:
+    """While releases change, or after a step back, there are runs of kinds that nobody here can do."""
+    return run.kind not in set(RunKind)
+
+
+def _tell_left(run: Run, reason: str) -> None:
+    sentence = "What a lost run had begun could not be cleaned up"
+    log(logger, logging.WARNING, sentence, event="run_clean_up_failed", run_id=run.id, reason=reason)
 
 
 async def _do_to_its_end(runtime: Runtime, direct: DirectConnection, run: Run, works: Works, tell: Tell) -> None:
@@ -196,11 +214,11 @@ async def _do_to_its_end(runtime: Runtime, direct: DirectConnection, run: Run, w
     ending: Ending = (Outcome(failure=STOPPED), RunStatus.CANCELLED)
     try:
         ending = await _do(runtime, direct, run, works, tell)
-        await _finish(runtime, run.id, ending)
+        await _finish(runtime, run, ending)
     except asyncio.CancelledError:
         with suppress(TimeoutError, Unavailable):  # then it counts as lost
             async with Deadline(STOP_SECONDS):
-                await _finish(runtime, run.id, ending)
+                await _finish(runtime, run, ending)
         raise
 
 
@@ -223,6 +241,8 @@ async def _do(runtime: Runtime, direct: DirectConnection, run: Run, works: Works
     except asyncio.CancelledError:
         patience = STOP_SECONDS
         raise
+    except Exception as error:
+        return _defective(run.kind, error)
     finally:
         await _end(work, patience)
     return _ending(work, run, is_cancelled=is_cancelled)
@@ -261,12 +281,28 @@ def _ending(work: asyncio.Task[Outcome], run: Run, *, is_cancelled: bool) -> End
         return Outcome(failure=SESSION_ENDED), RunStatus.FAILED
     if isinstance(error, DomainError):
         return Outcome(failure=error.message), RunStatus.FAILED
-    log(logger, logging.ERROR, "A run failed because of a defect", event="defect", kind=run.kind, exc_info=error)
+    return _defective(run.kind, error)
+
+
+def _defective(kind: str, error: BaseException | None) -> Ending:
+    log(logger, logging.ERROR, "A run failed because of a defect", event="defect", kind=kind, exc_info=error)
     return Outcome(failure=DEFECT), RunStatus.FAILED
 
 
-async def _finish(runtime: Runtime, run_id: UUID, ending: Ending) -> None:
-    """Write what came of it; while the database is away, try for half a minute: after that the run counts as lost."""
+async def _finish(runtime: Runtime, run: Run, ending: Ending) -> None:
+    """Write what came of it; an outcome that no row can hold is a defect, and told as one.
+
+    While the database is away, try for half a minute: after that the run counts as lost.
+    """
+    try:
+        await _write_end(runtime, run.id, ending)
+    except DomainError:
+        raise
+    except Exception as error:
+        await _write_end(runtime, run.id, _defective(run.kind, error))
+
+
+async def _write_end(runtime: Runtime, run_id: UUID, ending: Ending) -> None:
     deadline = time.monotonic() + FINISH_SECONDS
     while True:
         try:

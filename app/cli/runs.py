@@ -21,17 +21,18 @@ from app.domain.words import camel_case
 from app.runner import watch
 from app.runtime import Runtime
 from app.services import runs
+from app.telemetry.values import printable
 
 app = typer.Typer(no_args_is_help=True, help="Runs: what maintenance did, does and will do.")
 
 RunId = Annotated[UUID, typer.Argument(metavar="RUN_ID")]
 
-GOOD_ENDS = frozenset({RunStatus.SUCCEEDED, RunStatus.SUCCEEDED_WITH_WARNINGS, RunStatus.SKIPPED})
+GOOD_ENDS: frozenset[str] = frozenset({RunStatus.SUCCEEDED, RunStatus.SUCCEEDED_WITH_WARNINGS, RunStatus.SKIPPED})
 OUTAGE_SECONDS = 60.0
 
 _FIELDS = (
     *("id", "kind", "status", "options", "trigger", "schedule", "slot_at", "requested_at", "started_at", "finished_at"),
-    *("cancel_requested_at", "progress", "result", "warnings", "failure"),
+    *("cancel_requested_at", "progress", "warnings", "failure"),
 )
 
 _OBJECTS = ("tables", "indexes", "leftovers")
@@ -51,7 +52,7 @@ def list_all(
         return await runs.list_page(tx, kind, status, PageRequest(MAX_LIMIT, cursor))
 
     found = run(work)
-    cards = [run_card(one) for one in found.items]
+    cards = [listed_run_card(one) for one in found.items]
     columns = ("id", "kind", "status", "trigger", "startedAt", "finishedAt")
     show_list(cards, found.next_cursor, columns, as_json=as_json)
 
@@ -77,7 +78,7 @@ def follow(run_id: RunId, as_json: AsJson = False) -> None:
     ended = run_long(work)
     if not as_json:
         show_run(run_card(ended), as_json=False)
-    _end_with(RunStatus(ended.status), as_json=as_json)
+    _end_with(ended.status, as_json=as_json)
 
 
 @app.command("cancel")
@@ -93,11 +94,16 @@ def cancel(run_id: RunId, as_json: AsJson = False) -> None:
 def show_end(ended: Run, *, as_json: bool) -> None:
     """The run that has ended; exit code 1 unless it ended well."""
     show_run(run_card(ended), as_json=as_json)
-    _end_with(RunStatus(ended.status), as_json=as_json)
+    _end_with(ended.status, as_json=as_json)
 
 
 def run_card(one: Run) -> dict[str, Any]:
     """The run with the names that answers use."""
+    return {**listed_run_card(one), "result": one.result}
+
+
+def listed_run_card(one: Run) -> dict[str, Any]:
+    """The same without the result, as lists show it."""
     asker = {"kind": one.requested_by_kind, "id": one.requested_by_id}
     return {**{camel_case(name): getattr(one, name) for name in _FIELDS}, "requestedBy": asker}
 
@@ -117,10 +123,10 @@ def show_run(card: dict[str, Any], *, as_json: bool) -> None:
         show_table(noun, [{name: entry[name] for name in ("name", "action", "reason")} for entry in entries])
     show_table("kinds", pruned)
     for warning in card["warnings"]:
-        say(f"Warning: {warning}")
+        say(printable(f"Warning: {warning}"))
 
 
-def _end_with(status: RunStatus, *, as_json: bool) -> None:
+def _end_with(status: str, *, as_json: bool) -> None:
     if status not in GOOD_ENDS:
         if as_json:
             say(f"The run ended as {status}.")

@@ -30,6 +30,7 @@ _SESSION_OPTIONS = " ".join(
     for name, value in {
         "TimeZone": "UTC",
         "lock_timeout": f"{LOCK_SECONDS:.0f}s",
+        "jit": "off",  # many short looks at the catalogs, whose costs the planner overestimates
         # Limits that somebody set for the role or the database are meant for requests.
         "statement_timeout": "0",
         "idle_session_timeout": "0",

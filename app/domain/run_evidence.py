@@ -21,9 +21,9 @@ LATEST: Mapping[RunKind, timedelta] = {
 
 @dataclass(frozen=True, slots=True)
 class EndedRun:
-    """A run that has ended."""
+    """A run that has ended; its status may be one of a newer release."""
 
-    status: RunStatus
+    status: str
     trigger: str
     finished_at: datetime
     warning_count: int
@@ -58,7 +58,7 @@ def judge_runs(evidence: RunEvidence, now: datetime) -> Finding:
         reason = f": {last.failure}" if last.failure else ""
         sentence = f"The last {evidence.kind} is {last.status}{reason}; one succeeded on {when}."
         return Finding(check, Level.WARNING, sentence, action)
-    if last.status is RunStatus.SUCCEEDED_WITH_WARNINGS:
+    if last.status == RunStatus.SUCCEEDED_WITH_WARNINGS:
         return Finding(check, Level.WARNING, f"The last {evidence.kind}, of {when}, has {last.warning_count} warnings.")
     return Finding(check, Level.GOOD, f"The last {evidence.kind} succeeded on {when}.")
 

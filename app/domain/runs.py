@@ -23,7 +23,7 @@ class RunUnderWay(Conflict):
 
     code = "RUN_UNDER_WAY"
 
-    def __init__(self, run_id: UUID, kind: RunKind) -> None:
+    def __init__(self, run_id: UUID, kind: str) -> None:
         sentence = f"The run {run_id} ({kind}) is under way; wait for it, or cancel it."
         super().__init__(sentence, members={"runId": str(run_id)})
 

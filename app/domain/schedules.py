@@ -135,8 +135,8 @@ def tell_waited() -> str:
     return f"Its turn did not come within {LONGEST_WAIT // _MINUTE} minutes: another run was under way."
 
 
-def read_terms(name: str, kind: str, cron: str, options: Any) -> tuple[RunKind, Options]:
-    """What a schedule wants; raises ScheduleBroken where the database holds what nobody could have set."""
+def read_terms(name: str, kind: str, cron: str, options: Any, missed: str) -> tuple[RunKind, Options]:
+    """What a schedule wants; raises ScheduleBroken where the database holds what this release can't have set."""
     try:
         require_cron(cron)
     except InvalidCron as error:
@@ -146,6 +146,8 @@ def read_terms(name: str, kind: str, cron: str, options: Any) -> tuple[RunKind, 
         raise ScheduleBroken(name, "its kind is unknown")
     if not has_options(known, options):
         raise ScheduleBroken(name, f"its options are none of {kind}")
+    if missed not in set(MissedPolicy):
+        raise ScheduleBroken(name, "what becomes of missed slots is unknown")
     return known, read_options(known, options)
 
 

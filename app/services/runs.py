@@ -52,14 +52,18 @@ class RequestRun:
 
 
 async def request(tx: Session, caller: Principal, wish: RequestRun, *, now: datetime) -> Run:
-    """A queued run; raises RunUnderWay while one of its mutex group is under way, UnknownTables and UnknownIndexes."""
-    await _require_known_names(tx, wish.options)
+    """A queued run; raises RunUnderWay while one of its mutex group is under way, UnknownTables and UnknownIndexes.
+
+    A slot of a schedule comes also when a table it names is gone by then: the run does the others, and tells.
+    """
+    if wish.slot is None:
+        await _require_known_names(tx, wish.options)
     group = GROUP_BY_KIND[wish.kind]
     await runs.lock_group(tx, group)
     other = await runs.find_under_way(tx, group)
 
     if other is not None:
-        raise RunUnderWay(other.id, RunKind(other.kind))
+        raise RunUnderWay(other.id, other.kind)
 
     run = _new_run(caller, wish, group, RunStatus.QUEUED, now)
     tx.add(run)

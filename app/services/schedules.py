@@ -210,8 +210,8 @@ def _wanted(schedule: Schedule, wish: PutSchedule, cron: str) -> dict[str, Any]:
         wanted["options"] = write_options(read_options(wish.kind, {}))
     if wish.is_enabled is not None:
         wanted["is_enabled"] = wish.is_enabled
-    if wish.missed is not None:
-        wanted["missed"] = wish.missed.value
+    if wish.missed is not None or schedule.missed not in set(MissedPolicy):
+        wanted["missed"] = (wish.missed or MissedPolicy.RUN_ONCE).value
     return wanted
 
 
@@ -250,7 +250,7 @@ def _state(schedule: Schedule, last_run: Run | None, now: datetime) -> ScheduleS
 
 
 def _read(schedule: Schedule) -> tuple[RunKind, Options]:
-    return rules.read_terms(schedule.name, schedule.kind, schedule.cron, schedule.options)
+    return rules.read_terms(schedule.name, schedule.kind, schedule.cron, schedule.options, schedule.missed)
 
 
 def _terms(schedule: Schedule) -> dict[str, Any]:

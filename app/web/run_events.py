@@ -16,14 +16,13 @@ from fastapi.sse import format_sse_event
 from starlette.requests import ClientDisconnect
 from starlette.types import Message, Receive, Scope, Send
 
-from app.db.models import Run
 from app.domain.errors import Overloaded, Unavailable
 from app.domain.permissions import Permission
 from app.domain.runs import UNDER_WAY, RunNotFound
 from app.runner import watch
 from app.runtime import Runtime as RuntimeState
 from app.web.deps import Runtime
-from app.web.schemas.runs import RunOut
+from app.web.schemas.runs import ListedRunOut, RunOut
 from app.web.security import CanReadOperations, is_still_permitted
 
 HEADERS = {"X-Accel-Buffering": "no"}
@@ -114,10 +113,10 @@ async def events_of(
             async for run in looks:
                 now = time.monotonic()
                 if run is not None or now - told_at >= pace.heartbeat:
-                    yield HEARTBEAT if run is None else _event("progress", run)
+                    yield HEARTBEAT if run is None else _event("progress", ListedRunOut.of(run))
                     told_at = now
                 if run is not None and run.status not in UNDER_WAY:
-                    yield _event("finished", run)
+                    yield _event("finished", RunOut.of(run))
                     return
                 if runtime.is_draining:
                     yield STOPPING
@@ -141,5 +140,5 @@ async def _may_still_look(may_look: Callable[[], Awaitable[bool]]) -> bool:
         return True  # nobody knows; the run is not told of either while the database is away
 
 
-def _event(name: str, run: Run) -> bytes:
-    return format_sse_event(event=name, data_str=RunOut.of(run).model_dump_json(by_alias=True))
+def _event(name: str, run: ListedRunOut) -> bytes:
+    return format_sse_event(event=name, data_str=run.model_dump_json(by_alias=True))

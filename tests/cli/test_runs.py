@@ -11,6 +11,7 @@ from app.cli.progress import describe, line_of
 from app.domain.runs import Progress
 from tests.cli.conftest import CommandLine
 from tests.live import wait_until
+from tests.web.admin.test_newer_release import make_strange
 
 
 def test_a_run_left_to_a_server_is_followed_until_it_ends(cli: CommandLine) -> None:
@@ -36,6 +37,17 @@ def test_a_run_that_is_followed_is_told_in_lines_and_its_end_in_full(cli: Comman
 
     assert "succeeded" in text
     assert cli.refusal("runs", "follow", "00000000-0000-7000-8000-000000000000").endswith("(RUN_NOT_FOUND)")
+
+
+def test_a_run_of_a_newer_release_is_shown_as_it_is(cli: CommandLine, fresh_database: str) -> None:
+    run = cli.json("maintenance", "analyze", "--no-wait")
+    make_strange(fresh_database, "kind = 'defrag', status = 'suspended', result = '{}'")
+
+    assert "defrag" in cli.text("runs", "show", run["id"])
+    assert cli.json("runs", "show", run["id"])["result"] == {}
+    assert ["result" in one for one in cli.json("runs", "list")["items"]] == [False]
+    followed = cli.server.command("runs", "follow", run["id"], "--json")
+    assert (followed.returncode, followed.stderr) == (1, "The run ended as suspended.\n")
 
 
 def follow(cli: CommandLine, run_id: str, *options: str, out: IO[bytes]) -> subprocess.Popen[bytes]:

@@ -187,7 +187,7 @@ def test_a_slot_waits_an_hour_for_its_turn_and_begins_anew_when_the_clock_was_se
     ],
 )
 def test_the_terms_of_a_schedule_are_read(kind: str, options: dict[str, Any], read: object) -> None:
-    assert read_terms("mine", kind, "30 4 * * *", options) == (RunKind(kind), read)
+    assert read_terms("mine", kind, "30 4 * * *", options, "skip") == (RunKind(kind), read)
 
 
 @pytest.mark.parametrize(
@@ -206,4 +206,4 @@ def test_the_terms_of_a_schedule_are_read(kind: str, options: dict[str, Any], re
 )
 def test_terms_that_nobody_could_have_set_are_told_with_the_name(kind: str, cron: str, options: object) -> None:
     with pytest.raises(ScheduleBroken, match=r"^The schedule mine can't be read: "):
-        read_terms("mine", kind, cron, options)
+        read_terms("mine", kind, cron, options, "skip")

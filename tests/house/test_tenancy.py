@@ -108,6 +108,7 @@ NO_TENANT_YET = {
     "count_held": "retention is the installation's",
     "delete_old": "retention is the installation's",
     "describe_server": "maintenance looks at catalogs, never at rows",
+    "find_closed_schema": "maintenance looks at catalogs, never at rows",
     "find_relations": "maintenance looks at catalogs, never at rows",
     "find_relations_directly": "maintenance looks at catalogs, never at rows",
     "list_tables": "maintenance looks at catalogs, never at rows",

@@ -150,8 +150,8 @@ async def test_two_replicas_do_each_of_many_slots_exactly_once_and_none_leads(
 async def test_commands_that_a_cron_starts_at_once_do_each_slot_once(runtime: Runtime, clock: Clock) -> None:
     runtime.settings = runtime.settings.model_copy(update={"schedules_enabled": False})
     told: list[Progress] = []
-    await put(runtime, "0 3 * * *", "first")
-    await put(runtime, "0 3 * * *", "second")
+    for name in ("first", "second"):
+        await put(runtime, "0 3 * * *", name, options=TableOptions(("plans",), force=True))
     await look(runtime, clock, "2026-03-02 03:01")
     assert await all_runs(runtime) == []
 
@@ -318,6 +318,7 @@ async def test_a_slot_that_still_waited_when_the_server_stopped_is_done_after_th
         "SET options = '[]'",
         "SET cron = 'soon'",
         "SET cron = '0 0 31 2 *'",
+        "SET missed = 'run_twice'",
     ],
 )
 async def test_a_schedule_that_is_broken_in_the_table_is_told_once_and_stops_no_other(
@@ -327,7 +328,8 @@ async def test_a_schedule_that_is_broken_in_the_table_is_told_once_and_stops_no_
     await put(runtime, "0 3 * * *", "whole")
     execute(
         fresh_database,
-        f"ALTER TABLE schedules DROP CONSTRAINT ck_schedules_kind; UPDATE schedules {damage} WHERE name = 'broken'",
+        "ALTER TABLE schedules DROP CONSTRAINT ck_schedules_kind, DROP CONSTRAINT ck_schedules_missed;"
+        f"UPDATE schedules {damage} WHERE name = 'broken'",
     )
 
     for moment in ("2026-03-02 03:00", "2026-03-02 03:01"):

@@ -35,6 +35,9 @@ _DESCRIBE_SERVER = sql.SQL(
     "EXISTS (SELECT FROM pg_roles WHERE rolname = 'pg_maintain'), quote_ident(current_user)"
 )
 _ANALYZE_ONLY_VERSION = 180000
+_CLOSED_SCHEMA = sql.SQL(
+    "SELECT quote_ident(nspname) FROM pg_namespace WHERE nspname = %s AND NOT has_schema_privilege(oid, 'USAGE')"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +71,12 @@ async def describe_server(direct: DirectConnection) -> Server:
     """What the server understands, and as whom we work there."""
     [(has_options, has_maintain, role)] = await direct.execute(_DESCRIBE_SERVER)
     return Server(has_options, has_maintain, direct.connection.info.server_version >= _ANALYZE_ONLY_VERSION, role)
+
+
+async def find_closed_schema(direct: DirectConnection, name: str) -> str | None:
+    """The schema, quoted, when our role may not use what is in it."""
+    rows = await direct.execute(_CLOSED_SCHEMA, [name])
+    return next((quoted for (quoted,) in rows), None)
 
 
 async def find_relations(

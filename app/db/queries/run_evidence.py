@@ -21,7 +21,7 @@ async def find_run_evidence(tx: Session, kind: RunKind, *, limit: int) -> RunEvi
     is_real = ~Run.options.contains({"dryRun": True})
     ended = select(Run).where(Run.kind == kind, is_real, Run.finished_at.is_not(None)).order_by(Run.id.desc())
     runs = tuple(
-        EndedRun(RunStatus(row.status), row.trigger, row.finished_at, len(row.warnings), row.failure, row.result or {})
+        EndedRun(row.status, row.trigger, row.finished_at, len(row.warnings), row.failure, row.result or {})
         for row in await tx.scalars(ended.limit(limit))
         if row.finished_at is not None
     )

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from uuid import UUID
 
 from sqlalchemy import select
+from sqlalchemy.orm import defer
 
 from app.db.locks import lock_name, try_lock_name
 from app.db.models import Run
@@ -32,8 +33,8 @@ async def lock_run(tx: Session, run_id: UUID) -> Run:
 async def list_runs(
     tx: Session, *, kind: RunKind | None, status: RunStatus | None, before: UUID | None, limit: int
 ) -> Sequence[Run]:
-    """Runs, newest first."""
-    query = select(Run).order_by(Run.id.desc()).limit(limit)
+    """Runs, newest first, without their results: a page of those would be megabytes."""
+    query = select(Run).options(defer(Run.result, raiseload=True)).order_by(Run.id.desc()).limit(limit)
     if kind is not None:
         query = query.where(Run.kind == kind)
     if status is not None:

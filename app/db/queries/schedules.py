@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from sqlalchemy import func, select
-from sqlalchemy.orm import aliased
+from sqlalchemy.orm import aliased, defer
 
 from app.db.locks import lock_name
 from app.db.models import Run, Schedule
@@ -49,10 +49,14 @@ async def count_schedules(tx: Session) -> int:
 
 
 async def list_last_runs(tx: Session) -> Sequence[Run]:
-    """The newest run of each schedule, whatever it was started by."""
+    """The newest run of each schedule, whatever it was started by; without its result."""
     run = aliased(Run)
     newest = select(run.id).where(run.schedule == Schedule.name).order_by(run.id.desc()).limit(1).correlate(Schedule)
-    return (await tx.scalars(select(Run).join(Schedule, Run.id == newest.scalar_subquery()))).all()
+    return (
+        await tx.scalars(
+            select(Run).options(defer(Run.result, raiseload=True)).join(Schedule, Run.id == newest.scalar_subquery())
+        )
+    ).all()
 
 
 async def find_last_run(tx: Session, name: str) -> Run | None:

@@ -9,6 +9,17 @@ WITH RECURSIVE chosen_tables AS (
     SELECT unnest(%(index_oids)s::oid[]) AS oid
     UNION
     SELECT inhrelid FROM pg_inherits JOIN chosen_indexes ON inhparent = chosen_indexes.oid
+), picked AS (
+    SELECT oid FROM chosen_indexes
+    UNION
+    SELECT indexrelid FROM chosen_tables JOIN pg_class ON pg_class.oid = chosen_tables.oid
+    JOIN pg_index ON indrelid IN (pg_class.oid, reltoastrelid)
+    UNION
+    SELECT indexrelid FROM pg_index WHERE %(table_oids)s::oid[] IS NULL AND %(index_oids)s::oid[] IS NULL
+), homes AS (
+    SELECT oid AS heap_oid, oid AS home_oid FROM pg_class WHERE relkind <> 't'
+    UNION ALL
+    SELECT reltoastrelid, oid FROM pg_class WHERE reltoastrelid <> 0
 ), locked AS MATERIALIZED (
     SELECT relation, mode, pid, granted FROM pg_locks
     WHERE locktype = 'relation' AND pid IS DISTINCT FROM pg_backend_pid()
@@ -24,13 +35,13 @@ SELECT class.oid::bigint, namespace.nspname, class.relname, format('%%I.%%I', na
     CASE WHEN EXISTS (SELECT FROM locked WHERE relation = class.oid AND mode = 'AccessExclusiveLock') THEN NULL
         ELSE pg_relation_size(class.oid) END,
     greatest(class.relpages, 0)
-FROM pg_index AS index
+FROM picked
+JOIN pg_index AS index ON index.indexrelid = picked.oid
 JOIN pg_class AS class ON class.oid = index.indexrelid AND class.relkind = 'i' AND class.relpersistence <> 't'
 JOIN pg_namespace AS namespace ON namespace.oid = class.relnamespace
 JOIN pg_am AS method ON method.oid = class.relam
-JOIN pg_class AS home ON home.oid = index.indrelid AND home.relkind <> 't' OR home.reltoastrelid = index.indrelid
+JOIN homes ON homes.heap_oid = index.indrelid
+JOIN pg_class AS home ON home.oid = homes.home_oid
 JOIN pg_namespace AS home_namespace ON home_namespace.oid = home.relnamespace
 WHERE home_namespace.nspname <> 'information_schema' AND home_namespace.nspname !~ '^pg_'
-    AND (%(table_oids)s::oid[] IS NULL AND %(index_oids)s::oid[] IS NULL
-        OR home.oid IN (SELECT oid FROM chosen_tables) OR class.oid IN (SELECT oid FROM chosen_indexes))
 ORDER BY home_namespace.nspname, home.relname, namespace.nspname, class.relname

@@ -25,7 +25,7 @@ from app.domain.upkeep import (
 from app.domain.words import ByteCount
 from app.ops.maintenance.ledger import Entry, Ledger, Piece
 from app.ops.maintenance.leftovers import drop_leftovers
-from app.ops.maintenance.rounds import choose, explain, in_rounds
+from app.ops.maintenance.rounds import choose, explain, find_remedy, in_rounds
 from app.ops.maintenance.watching import Watch
 from app.settings import Settings
 
@@ -136,7 +136,8 @@ async def _rebuild(rebuilding: Rebuilding, due: Due) -> Piece:
     if not is_busy:
         rebuilding.watch.count(due.weight)
     action = Action.SKIPPED if attempt.hurdle.kind is HurdleKind.DENIED else Action.FAILED
-    reason = explain(attempt.hurdle, rebuilding.watch.blocker, _remedy(rebuilding.server, index))
+    remedy = await _find_remedy(rebuilding, index) if attempt.hurdle.kind is HurdleKind.DENIED else ""
+    reason = explain(attempt.hurdle, rebuilding.watch.blocker, remedy)
     return Piece(_entry(index, index, action, reason, seconds), f"{index.title}: {reason}", is_busy=is_busy)
 
 
@@ -158,14 +159,11 @@ def _by_name(pieces: Sequence[Piece]) -> dict[str, Piece]:
     return {piece.entry["name"]: piece for piece in pieces}
 
 
-def _remedy(server: Server, index: IndexFacts) -> str:
+async def _find_remedy(rebuilding: Rebuilding, index: IndexFacts) -> str:
+    server = rebuilding.server
     if index.is_toast:
         return f"As a superuser: GRANT USAGE ON SCHEMA pg_toast TO {server.role}; for the owner of the table."
-    if server.has_maintain:
-        return (
-            f"As its owner: GRANT MAINTAIN ON TABLE {index.table_title} TO {server.role}; or set DATABASE_DIRECT_URL."
-        )
-    return "Only its owner can do that: set DATABASE_DIRECT_URL to the owner's."
+    return await find_remedy(rebuilding.bench.direct, server, index.table_schema, index.table_title)
 
 
 def _entry(before: IndexFacts, after: IndexFacts, action: Action, reason: str, seconds: float) -> Entry:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
+from app.db.direct import DirectConnection
 from app.db.queries import maintenance
+from app.db.queries.maintenance import Server
 from app.db.workbench import Workbench
 from app.domain.relations import RelationKind, read_name
 from app.domain.upkeep import Action, Hurdle, HurdleKind
@@ -39,6 +41,16 @@ async def choose(bench: Workbench, names: Sequence[str], kind: RelationKind, led
             reason = "It is not there any more."
             ledger.add(Piece({"name": name, "action": Action.FAILED, "reason": reason}, f"{name}: {reason}"))
     return [oid for oid in found if oid is not None]
+
+
+async def find_remedy(direct: DirectConnection, server: Server, schema: str, table_title: str) -> str:
+    """What lets our role work on a table that it may not touch."""
+    closed = await maintenance.find_closed_schema(direct, schema)
+    if closed is not None:
+        return f"As its owner: GRANT USAGE ON SCHEMA {closed} TO {server.role}; or set DATABASE_DIRECT_URL."
+    if server.has_maintain:
+        return f"As its owner: GRANT MAINTAIN ON TABLE {table_title} TO {server.role}; or set DATABASE_DIRECT_URL."
+    return "Only its owner can do that: set DATABASE_DIRECT_URL to the owner's."
 
 
 def explain(hurdle: Hurdle, blocker: str | None, remedy: str) -> str:

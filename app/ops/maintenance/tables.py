@@ -23,7 +23,7 @@ from app.domain.upkeep import (
     keeps_dead_rows,
 )
 from app.ops.maintenance.ledger import Entry, Ledger, Piece
-from app.ops.maintenance.rounds import choose, explain, in_rounds
+from app.ops.maintenance.rounds import choose, explain, find_remedy, in_rounds
 from app.ops.maintenance.watching import Watch
 
 PHASES = {Step.FREEZE: "vacuuming", Step.VACUUM: "vacuuming", Step.ANALYZE: "analyzing"}
@@ -102,7 +102,7 @@ async def _tend(tending: Tending, due: Due) -> Piece:
     after = await maintenance.find_table(direct, before.oid)
     hurdle = attempt.hurdle or _refusal(due.step, before, after, attempt.warnings)
     if hurdle is not None:
-        return _piece_of(tending, due, before, hurdle, seconds)
+        return await _piece_of(tending, due, before, hurdle, seconds)
     tending.watch.count(due.weight)
     entry = _entry(before, after or before, ACTION_OF_STEP[due.step], due.reason, seconds)
     return Piece(entry, _worry(due.step, after or before, attempt.warnings))
@@ -121,19 +121,16 @@ def _refusal(step: Step, before: TableFacts, after: TableFacts | None, warnings:
     return None
 
 
-def _piece_of(tending: Tending, due: Due, table: TableFacts, hurdle: Hurdle, seconds: float) -> Piece:
+async def _piece_of(tending: Tending, due: Due, table: TableFacts, hurdle: Hurdle, seconds: float) -> Piece:
     if hurdle.kind is not HurdleKind.BUSY:
         tending.watch.count(due.weight)
     action = Action.SKIPPED if hurdle.kind is HurdleKind.DENIED else Action.FAILED
-    reason = explain(hurdle, tending.watch.blocker, _remedy(tending.server, table))
+    remedy = ""
+    if hurdle.kind is HurdleKind.DENIED:
+        remedy = await find_remedy(tending.bench.direct, tending.server, table.schema, table.title)
+    reason = explain(hurdle, tending.watch.blocker, remedy)
     entry = _entry(table, table, action, reason, seconds)
     return Piece(entry, f"{table.title}: {reason}", is_busy=hurdle.kind is HurdleKind.BUSY)
-
-
-def _remedy(server: Server, table: TableFacts) -> str:
-    if server.has_maintain:
-        return f"As its owner: GRANT MAINTAIN ON TABLE {table.title} TO {server.role}; or set DATABASE_DIRECT_URL."
-    return "Only its owner can do that: set DATABASE_DIRECT_URL to the owner's."
 
 
 def _worry(step: Step, after: TableFacts, warnings: tuple[str, ...]) -> str | None:

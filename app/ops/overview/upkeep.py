@@ -127,7 +127,7 @@ def _section_of(name: SectionName, evidence: RunEvidence, inquiry: Inquiry, *mor
     rows = tuple(
         {
             "finished_at": run.finished_at,
-            "status": run.status.value,
+            "status": run.status,
             "started_by": run.trigger,
             "warnings": run.warning_count,
             "failure": run.failure,

@@ -13,7 +13,7 @@ from app.web.deps import Now, Runtime, Transaction, WantedPage
 from app.web.json_body import JsonRoute
 from app.web.run_events import EventStream, Place, stream
 from app.web.schemas.base import PageOut
-from app.web.schemas.runs import RunOut
+from app.web.schemas.runs import ListedRunOut, RunOut
 from app.web.security import Administration, CanMaintain, CanReadOperations
 
 router = APIRouter(prefix="/admin/runs", tags=["maintenance"], route_class=JsonRoute, dependencies=[Administration])
@@ -26,10 +26,10 @@ async def list_runs(
     page: WantedPage,
     kind: Annotated[RunKind | None, Query(description="Only of this kind.")] = None,
     status: Annotated[RunStatus | None, Query(description="Only in this status.")] = None,
-) -> PageOut[RunOut]:
-    """List runs, newest first."""
+) -> PageOut[ListedRunOut]:
+    """List runs, newest first, without their results."""
     found = await runs.list_page(tx, kind, status, page)
-    return PageOut[RunOut](items=[RunOut.of(run) for run in found.items], next_cursor=found.next_cursor)
+    return PageOut[ListedRunOut](items=[ListedRunOut.of(run) for run in found.items], next_cursor=found.next_cursor)
 
 
 @router.get("/{run_id}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 from uuid import UUID
 
 from pydantic import Field
@@ -55,14 +55,14 @@ class AskerOut(Out):
     id: UUID | None
 
 
-class RunOut(Out):
-    """A run: what, by whom, how far, and what came of it."""
+class ListedRunOut(Out):
+    """A run in a list, without its result, which can be long; a newer release may know more kinds and statuses."""
 
     id: UUID
-    kind: RunKind
-    status: RunStatus
+    kind: RunKind | str
+    status: RunStatus | str
     options: dict[str, Any]
-    trigger: RunTrigger
+    trigger: RunTrigger | str
     schedule: str | None
     slot_at: OutMoment | None
     requested_by: AskerOut
@@ -71,13 +71,18 @@ class RunOut(Out):
     finished_at: OutMoment | None
     cancel_requested_at: OutMoment | None
     progress: ProgressOut
-    result: dict[str, Any] | None
     warnings: list[str]
     failure: str | None
 
     @classmethod
-    def of(cls, run: Run) -> RunOut:
+    def of(cls, run: Run) -> Self:
         """The run as it is answered."""
         plain = {name: getattr(run, name) for name in cls.model_fields if name not in ("requested_by", "progress")}
         asker = AskerOut(kind=run.requested_by_kind, id=run.requested_by_id)
         return cls(**plain, requested_by=asker, progress=ProgressOut.model_validate(run.progress))
+
+
+class RunOut(ListedRunOut):
+    """A run: what, by whom, how far, and what came of it."""
+
+    result: dict[str, Any] | None

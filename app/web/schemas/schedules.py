@@ -78,7 +78,7 @@ class LastRunOut(Out):
     """The newest run of a schedule."""
 
     id: UUID
-    status: RunStatus
+    status: RunStatus | str
     requested_at: OutMoment
 
 

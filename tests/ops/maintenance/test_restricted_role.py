@@ -117,3 +117,21 @@ async def test_toast_indexes_of_an_owner_need_a_grant_that_the_reason_names(
     assert f"GRANT USAGE ON SCHEMA pg_toast TO {GUEST}" in toast_entry(refused)["reason"]
     assert (refused.status, allowed.status) == (RunStatus.SUCCEEDED_WITH_WARNINGS, RunStatus.SUCCEEDED)
     assert toast_entry(allowed)["action"] == "rebuilt"
+
+
+async def test_a_schema_that_our_role_may_not_enter_is_named_with_its_grant(
+    port: int, local_settings: Settings
+) -> None:
+    async with open_workshop(local_settings, url_of(port, "postgres"), direct_url=url_of(port, GUEST)) as workshop:
+        workshop.sql(
+            'CREATE SCHEMA "Closed"',
+            'CREATE TABLE "Closed".own (id int PRIMARY KEY)',
+            f'ALTER TABLE "Closed".own OWNER TO {GUEST}',
+        )
+        vacuumed = await vacuum(workshop.bench, TableOptions(('"Closed".own',), force=True))
+        rebuilt = await reindex(workshop.bench, ReindexOptions(('"Closed".own',), force=True))
+        workshop.sql('DROP SCHEMA "Closed" CASCADE')
+
+    remedy = f'As its owner: GRANT USAGE ON SCHEMA "Closed" TO {GUEST}; or set DATABASE_DIRECT_URL.'
+    assert by_name(vacuumed)['"Closed".own']["reason"].endswith(remedy)
+    assert by_name(rebuilt, "indexes")['"Closed".own_pkey']["reason"].endswith(remedy)

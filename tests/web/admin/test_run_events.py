@@ -85,6 +85,7 @@ async def test_a_watcher_is_told_the_present_each_change_and_the_end(
 
     assert (status, headers["content-type"]) == (200, "text/event-stream; charset=utf-8")
     assert (headers["cache-control"], headers["x-accel-buffering"]) == ("no-store", "no")
+    assert run.pop("result") is None
     assert first == ServerSent("progress", run)
     assert second is not None
     assert second.data["progress"] == {
@@ -96,6 +97,7 @@ async def test_a_watcher_is_told_the_present_each_change_and_the_end(
         "objectsTotal": 5,
     }
     assert [one.event for one in rest] == ["progress", "finished"]
+    assert "result" not in rest[0].data
     assert rest[-1].data == (await api.get(f"/admin/runs/{run['id']}")).json()
     assert rest[-1].data["result"] == {"tables": 5}
 
