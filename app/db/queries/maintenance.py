@@ -20,6 +20,7 @@ from app.domain.upkeep import Hurdle, HurdleKind, IndexFacts, Step, TableFacts
 FACTS_SECONDS = 30.0
 FACTS_TRIES = 3
 REBUILD_SECONDS = 3600.0
+TEND_SECONDS = 24 * 3600.0
 REBUILD_LOCK_SECONDS = 12.0
 """How long a rebuild, whose waiting blocks nobody, waits for transactions that began before: ours take 10 s at most."""
 DROP_LOCK_SECONDS = 2.0
@@ -129,7 +130,7 @@ async def find_activity(tx: Session, pid: int) -> Activity:
 
 
 async def tend_table(direct: DirectConnection, server: Server, table: TableFacts, step: Step) -> Attempt:
-    """VACUUM (with FREEZE if that is due) or ANALYZE of a table; a lock is waited for 3 s."""
+    """VACUUM (with FREEZE if that is due) or ANALYZE of a table; within a day, and a lock is waited for 3 s."""
     name = sql.Identifier(table.schema, table.name)
     if step is Step.ANALYZE:
         is_parent_enough = table.is_partitioned and server.has_analyze_only
@@ -169,7 +170,11 @@ async def drop_index(direct: DirectConnection, index: IndexFacts) -> Attempt:
 
 
 async def _attempt(
-    direct: DirectConnection, statement: Query, *, lock_seconds: float = LOCK_SECONDS, statement_seconds: float = 0.0
+    direct: DirectConnection,
+    statement: Query,
+    *,
+    lock_seconds: float = LOCK_SECONDS,
+    statement_seconds: float = TEND_SECONDS,
 ) -> Attempt:
     direct.take_notices()
     hurdle = None
