@@ -1,4 +1,4 @@
-"""What the doctor asks of the database: the server, our role in it, the operators, the last maintenance."""
+"""What the doctor asks of the database: the server, our role in it, the operators, maintenance and schedules."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, LiteralString
 
-from sqlalchemy import func, select
+from sqlalchemy import case, func, select
 
-from app.db.models import Model, Run, User
+from app.db.models import Model, Run, Schedule, User
 from app.db.session import Session, driver_connection
 from app.db.sql import read_sql
-from app.domain.fitness import Grant, ServerFacts
+from app.domain.fitness import Grant, ScheduleFacts, ServerFacts
 from app.domain.permissions import Role
 from app.domain.runs import RunKind, RunStatus
 
@@ -82,6 +82,13 @@ async def find_last_vacuum(tx: Session) -> datetime | None:
         select(func.max(Run.finished_at)).where(Run.kind == RunKind.VACUUM, succeeded)
     )
     return last
+
+
+async def list_schedules(tx: Session) -> list[ScheduleFacts]:
+    """All schedules, by name, as they stand in the database."""
+    waits_since = case((Schedule.is_enabled, func.coalesce(Schedule.next_run_at, Schedule.updated_at)))
+    query = select(Schedule.name, Schedule.kind, Schedule.cron, Schedule.options, waits_since).order_by(Schedule.name)
+    return [ScheduleFacts(*row) for row in await tx.execute(query)]
 
 
 def _our_tables() -> list[str]:
