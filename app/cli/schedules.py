@@ -11,6 +11,7 @@ from app.cli.arguments import parse_text, parser
 from app.cli.context import AsJson, run, run_long
 from app.cli.output import FAILED, console, print_json, say, show, show_list
 from app.cli.progress import progress_bar
+from app.cli.run_results import line_of_run
 from app.cli.runs import GOOD_ENDS, run_card, show_end
 from app.db.models import Run
 from app.db.session import Session
@@ -138,7 +139,7 @@ def run_due(as_json: AsJson = False) -> None:
     if as_json:
         print_json({"items": cards, "problems": problems})
     elif cards:
-        show_list(cards, None, ("schedule", "slotAt", "kind", "status", "id", "failure"), as_json=False)
+        show_list([*map(line_of_run, cards)], None, ("id", "schedule", "status", "failure"), as_json=False)
     else:
         console.print("Nothing is due that can be done now.")
     for problem in problems:

@@ -41,7 +41,7 @@ def test_what_is_kept_and_what_was_archived_is_shown_and_verified(
     assert (kinds["archives"]["rows"], kinds["validation_events"]["kept"]) == (2, "90 days")
     assert [one["subject"] for one in (first, second)] == ["validation_events_20250101", "validation_events_20250102"]
     assert cli.json("retention", "verify-archives") == {"archives": 2, "findings": []}
-    assert "730 days archived" in " ".join(cli.text("retention", "show").split())
+    assert "audit_events 730 days archived" in " ".join(cli.text("retention", "show").split())
 
     (cli.server.folder / "data" / "archive" / first["fileName"]).unlink()
 
