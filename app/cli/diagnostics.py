@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import fields, is_dataclass
+from datetime import datetime
 from typing import Annotated, Any
 
 import typer
 
 from app.cli.context import AsJson, run_long
+from app.cli.findings import show_findings, show_overall
 from app.cli.output import console, in_words, print_json, show_table
 from app.domain.diagnostics.answers import DEFAULT_ITEMS, MAX_ITEMS, Answer, Status
 from app.domain.diagnostics.answers import in_words as bytes_in_words
 from app.domain.diagnostics.indexes import UnusedIndexes
-from app.domain.findings import worst
+from app.domain.findings import Finding, worst
 from app.domain.words import camel_case
 from app.ops.diagnostics import (
     bloat,
@@ -72,16 +74,16 @@ NARROW = {
 def overview(as_json: AsJson = False) -> None:
     """Examine the database: what is good, what should be looked at, and the command that mends it."""
 
-    async def work(runtime: Runtime) -> dict[str, Any]:
+    async def work(runtime: Runtime) -> tuple[list[Finding], datetime]:
         now = runtime.now()
-        findings = await examine(runtime.database, now=now)
-        return {"level": worst(findings), "findings": [_document(one) for one in findings], "examined_at": now}
+        return await examine(runtime.database, now=now), now
 
-    found = run_long(work)
+    findings, now = run_long(work)
     if as_json:
-        print_json({camel_case(name): value for name, value in found.items()})
+        print_json({"level": worst(findings), "findings": [_document(one) for one in findings], "examinedAt": now})
         return
-    show_table(f"The database is {found['level']}", found["findings"])
+    show_findings(findings, as_json=False)
+    show_overall(findings)
 
 
 @app.command("connections")

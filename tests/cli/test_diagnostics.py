@@ -53,6 +53,7 @@ def test_a_command_prints_the_members_that_http_has() -> None:
 
 def test_an_operator_reads_what_is_there_and_what_is_missing(cli: CommandLine) -> None:
     overview = cli.json("database", "overview")
+    said = cli.text("database", "overview").splitlines()
     costs = cli.text("database", "slow-queries")
     sizes = cli.text("database", "tables", "--limit", "500")
 
@@ -60,6 +61,8 @@ def test_an_operator_reads_what_is_there_and_what_is_missing(cli: CommandLine) -
         "unavailable",
         "CREATE EXTENSION pg_stat_statements;",
     )
+    assert "  → CREATE EXTENSION pg_stat_statements;" in said
+    assert re.fullmatch(r"Overall unavailable: \d unavailable, \d+ good\.", said[-1])
     assert "To change that: CREATE EXTENSION pg_stat_statements;" in costs
     assert "validation_events" in sizes
     assert "greater than or equal to 1" in cli.usage("database", "tables", "--limit", "0")
