@@ -53,6 +53,9 @@ def list_all(as_json: AsJson = False) -> None:
     ]
     columns = ("name", "kind", "cron", "isEnabled", "next", "last")
     show_list(cards if as_json else lines, None, columns, as_json=as_json)
+    if not as_json:
+        for problem in filter(None, (one["problem"] for one in cards)):
+            say(problem)
 
 
 @app.command("show")

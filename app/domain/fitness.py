@@ -228,7 +228,9 @@ def _judge_broken(enabled: Sequence[ScheduleFacts]) -> Iterator[Finding]:
         try:
             read_terms(one.name, one.kind, one.cron, one.options)
         except ScheduleBroken as error:
-            action = f"license-server schedules set {shlex.quote(one.name)} --kind KIND --cron 'CRON'"
+            usual = {name: (kind, cron) for kind, (name, cron) in USUAL_SCHEDULES.items()}
+            kind, cron = usual.get(one.name, ("KIND", "CRON"))
+            action = f"license-server schedules set {shlex.quote(one.name)} --kind {kind} --cron '{cron}'"
             yield Finding("schedules", Level.WARNING, error.message, action)
 
 

@@ -182,6 +182,9 @@ def test_a_schedule_that_cannot_be_read_is_named() -> None:
 
     assert sentence.startswith("The schedule odd can't be read: its cron expression is wrong")
     assert action == "license-server schedules set odd --kind KIND --cron 'CRON'"
+    assert said_of_schedules([replace(USUAL[0], cron="x"), *USUAL[1:]])[0][1] == (
+        "license-server schedules set monthly-prune --kind prune --cron '30 3 1 * *'"
+    )
 
 
 def test_what_an_installation_needs_and_no_schedule_does_is_told_with_the_command_that_mends_it() -> None:
