@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import fields, is_dataclass
+from datetime import datetime
 from typing import Annotated, Any
 
 import typer
 
 from app.cli.context import AsJson, run_long
-from app.cli.output import console, print_json, show_table
+from app.cli.findings import show_findings, show_overall
+from app.cli.output import console, in_words, print_json, show_table
 from app.domain.diagnostics.answers import DEFAULT_ITEMS, MAX_ITEMS, Answer, Status
-from app.domain.findings import worst
+from app.domain.diagnostics.indexes import UnusedIndexes
+from app.domain.findings import Finding, worst
 from app.domain.words import ByteCount, camel_case
 from app.ops.diagnostics import (
     bloat,
@@ -30,18 +33,24 @@ from app.ops.diagnostics import (
 )
 from app.ops.diagnostics.examination import examine
 from app.runtime import Runtime
+from app.telemetry.values import printable
 
 app = typer.Typer(no_args_is_help=True, help="What the database is like: load, size, bloat, locks, upkeep.")
 
 Limit = Annotated[int, typer.Option(min=1, max=MAX_ITEMS, help="How many items at most.")]
 Look = Callable[[Runtime], Awaitable[Answer[Any]]]
 
+SHOWN_LENGTH = 120
+"""So many characters of a statement are told in a table; the JSON has more."""
+
 NARROW = {
+    "longest": ("pid", "application", "state", "seconds", "waits_for", "statement"),
     "tables": ("table_name", "rows_estimate", "toast_bytes", "index_bytes", "total_bytes", "growth_bytes_per_day"),
     "indexes": ("table_name", "index_name", "scans", "last_scan_at", "bytes"),
-    "slow-queries": ("query_id", "calls", "total_milliseconds", "mean_milliseconds", "max_milliseconds", "statement"),
+    "slow-queries": ("calls", "total_milliseconds", "mean_milliseconds", "max_milliseconds", "statement"),
+    "unused-indexes": ("index_name", "table_name", "bytes", "action"),
     "duplicate-indexes": ("index_name", "kind", "covered_by", "scans", "covering_scans", "bytes", "action"),
-    "bloat": ("kind", "name", "bytes", "bloat_bytes", "bloat_share", "method", "action"),
+    "bloat": ("name", "kind", "bytes", "bloat_bytes", "bloat_share", "method"),
     "locks": ("depth", "pid", "blocked_by", "state", "waits_for", "waiting_seconds", "statement", "action"),
     "transactions": ("pid", "prepared_name", "application", "state", "seconds", "statement", "action"),
     "wraparound": ("kind", "name", "xid_age", "multixact_age", "share"),
@@ -64,16 +73,16 @@ NARROW = {
 def overview(as_json: AsJson = False) -> None:
     """Examine the database: what is good, what should be looked at, and the command that mends it."""
 
-    async def work(runtime: Runtime) -> dict[str, Any]:
+    async def work(runtime: Runtime) -> tuple[list[Finding], datetime]:
         now = runtime.now()
-        findings = await examine(runtime.database, now=now)
-        return {"level": worst(findings), "findings": [_document(one) for one in findings], "examined_at": now}
+        return await examine(runtime.database, now=now), now
 
-    found = run_long(work)
+    findings, now = run_long(work)
     if as_json:
-        print_json({camel_case(name): value for name, value in found.items()})
+        print_json({"level": worst(findings), "findings": [_document(one) for one in findings], "examinedAt": now})
         return
-    show_table(f"The database is {found['level']}", found["findings"])
+    show_findings(findings, as_json=False)
+    show_overall(findings)
 
 
 @app.command("connections")
@@ -244,22 +253,32 @@ def _tell(name: str, look: Look, *, as_json: bool) -> None:
         console.print(f"Counted since {answer.since:%Y-%m-%d %H:%M}Z.", highlight=False)
     _show_members(answer)
     columns = NARROW.get(name)
+    if isinstance(answer, UnusedIndexes) and not answer.is_conclusive:
+        columns = ("index_name", "table_name", "bytes")  # nothing to drop yet
     cards = [_document(item) for item in answer.items]
-    show_table(name, [{_title(column): card[column] for column in columns or card} for card in map(_readable, cards)])
+    show_table(_title(name.replace("-", "_")), [_chosen(card, columns) for card in map(_readable, cards)])
     if not answer.items and answer.status is Status.AVAILABLE:
-        console.print("There is none.")
+        console.print(f"{_title(name.replace('-', '_'))}: none.", highlight=False)
 
 
 def _show_members(answer: Answer[Any]) -> None:
-    """What an answer has beside its items."""
+    """What an answer has beside its items: a table of each value, and a line of each fact or sentence."""
     common = {one.name for one in fields(Answer)}
     for one in fields(answer):
         value = getattr(answer, one.name)
         if one.name in common or value is None or value == ():
             continue
         values: Sequence[Any] = value if isinstance(value, tuple) else (value,)
-        cards = [_readable(_document(part)) if is_dataclass(part) else {one.name: part} for part in values]
-        show_table(one.name, cards)
+        if is_dataclass(values[0]):
+            cards = [_readable(_document(part)) for part in values]
+            show_table(_title(one.name), [_chosen(card, NARROW.get(one.name)) for card in cards])
+        else:
+            text = f"{_title(one.name)}: {in_words(_in_words(one.name, value))}"
+            console.print(printable(text), markup=False, highlight=False, soft_wrap=True)
+
+
+def _chosen(card: dict[str, Any], columns: Sequence[str] | None) -> dict[str, Any]:
+    return {_title(column): card[column] for column in columns or card}
 
 
 def _title(column: str) -> str:
@@ -267,7 +286,7 @@ def _title(column: str) -> str:
 
 
 def _readable(card: dict[str, Any]) -> dict[str, Any]:
-    """Bytes in words, shares in percent, and no more digits than anybody reads."""
+    """Bytes in words, shares in percent, no more digits than anybody reads, and of a statement its beginning."""
     return {name: _in_words(name, value) for name, value in card.items()}
 
 
@@ -278,6 +297,8 @@ def _in_words(name: str, value: Any) -> Any:
         return str(ByteCount(value))
     if name.endswith("share"):
         return f"{value:.0%}"
+    if name == "statement" and len(value) > SHOWN_LENGTH:
+        return f"{value[:SHOWN_LENGTH]}..."
     return round(value, 3) if isinstance(value, float) else value
 
 

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from app.cli.context import AsJson, quiet_logs
-from app.cli.findings import end_by, show_findings
+from app.cli.findings import end_by, show_findings, show_overall
 from app.cli.impatience import run_impatiently
 from app.db.embedded import EmbeddedPostgresError
 from app.domain.errors import InstallationNotFound
@@ -26,6 +26,8 @@ def doctor(as_json: AsJson = False) -> None:
     quiet_logs()
     findings = run_impatiently(_examine())
     show_findings(findings, as_json=as_json)
+    if not as_json:
+        show_overall(findings)
     end_by(worst(findings))
 
 

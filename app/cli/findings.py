@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict
 
@@ -29,6 +30,14 @@ def show_findings(findings: Sequence[Finding], *, as_json: bool) -> None:
         console.print(table)
         if finding.action is not None:
             console.print(Text(f"  → {printable(finding.action)}", "cyan"), soft_wrap=True)
+
+
+def show_overall(findings: Sequence[Finding]) -> None:
+    """The level of the whole, and how many findings of each level make it up."""
+    counts = Counter(finding.level for finding in findings)
+    parts = ", ".join(f"{counts[level]} {level}" for level in reversed(Level) if counts[level])
+    level = worst(findings)
+    console.print(Text.assemble("Overall ", (level, STYLES[level]), f": {parts}."))
 
 
 def end_by(level: Level) -> None:

@@ -17,6 +17,8 @@ from app.telemetry.values import printable
 
 FAILED = 1
 UUID_LENGTH = 36
+WHOLE_LENGTH = 32
+"""A table's first column, by which people look for a line, stays in one piece up to here."""
 
 console = Console()
 
@@ -46,8 +48,8 @@ def show_list(
         return
     table = Table(box=None, header_style="bold", pad_edge=False)
     for name in columns:
-        width = UUID_LENGTH if isinstance(cards[0][name], UUID) else None
-        table.add_column(name, overflow="fold", min_width=width)
+        is_id = isinstance(cards[0][name], UUID)
+        table.add_column(name, overflow="fold", no_wrap=is_id, min_width=UUID_LENGTH if is_id else None)
     for card in cards:
         table.add_row(*(_cell(card[name]) for name in columns))
     console.print(table)
@@ -60,8 +62,9 @@ def show_table(title: str, cards: Sequence[Mapping[str, Any]]) -> None:
     if not cards:
         return
     table = Table(title=title, title_justify="left", title_style="bold", box=None, header_style="dim", pad_edge=False)
-    for name in cards[0]:
-        table.add_column(name, overflow="fold")
+    for position, name in enumerate(cards[0]):
+        is_short = max(len(in_words(card[name])) for card in cards) <= WHOLE_LENGTH
+        table.add_column(name, overflow="fold", no_wrap=position == 0 and is_short)
     for card in cards:
         table.add_row(*(_cell(value) for value in card.values()))
     console.print(table)
@@ -97,13 +100,24 @@ def fail(sentence: str) -> NoReturn:
 
 def _cell(value: Any) -> Text:
     """Never markup, and nothing that could steer the terminal: names come from anywhere."""
-    if value is None:
-        return Text("-")
+    return Text(printable(in_words(value)))
+
+
+def in_words(value: Any) -> str:
+    """A value as people read it; what is nested deeply stays JSON."""
+    if value is None or value in ([], (), {}):
+        return "-"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
     if isinstance(value, datetime):
-        return Text(value.astimezone(UTC).strftime("%Y-%m-%d %H:%MZ"))
-    if isinstance(value, dict | list):
-        return Text(printable(json.dumps(value, default=_plain)))
-    return Text(printable(str(value)))
+        return value.astimezone(UTC).strftime("%Y-%m-%d %H:%MZ")
+    if isinstance(value, list | tuple) and not any(isinstance(one, dict | list) for one in value):
+        return ", ".join(map(in_words, value))
+    if isinstance(value, dict) and not any(isinstance(one, dict) for one in value.values()):
+        return ", ".join(f"{name}: {in_words(one)}" for name, one in value.items())
+    if isinstance(value, dict | list | tuple):
+        return json.dumps(value, default=_plain)
+    return str(value)
 
 
 def _plain(value: Any) -> Any:

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import typer
-from rich.filesize import decimal
 
 from app.cli.context import AsJson, Cursor, run, run_long
 from app.cli.output import FAILED, print_json, say, show, show_list, show_table
@@ -15,6 +14,7 @@ from app.db.models import Archive
 from app.db.session import Session
 from app.domain.pages import MAX_LIMIT, Page, PageRequest
 from app.domain.retention import Rule, Stock
+from app.domain.words import ByteCount
 from app.ops.maintenance import archived_trail, archives, retention
 from app.runtime import Runtime
 from app.telemetry.values import printable
@@ -45,7 +45,8 @@ def list_archives(cursor: Cursor = None, as_json: AsJson = False) -> None:
 
     found = run(work)
     cards = [_card(archive) for archive in found.items]
-    show_list(cards, found.next_cursor, ("createdAt", "fileName", "subject", "rows", "bytes"), as_json=as_json)
+    lines = cards if as_json else [{**one, "size": str(ByteCount(one["bytes"]))} for one in cards]
+    show_list(lines, found.next_cursor, ("createdAt", "fileName", "subject", "rows", "size"), as_json=as_json)
 
 
 @app.command("verify-archives")
@@ -106,9 +107,9 @@ def _row(rule: Rule, stock: Stock) -> dict[str, Any]:
         "name": rule.kind,
         "kept": rule.kept,
         "then": rule.end.replace("_", " "),
-        "rows": f"{about}{stock.rows}",
-        "size": decimal(stock.bytes),
-        "oldest": stock.oldest_at,
+        "rows": f"{about}{stock.rows:,}",
+        "size": str(ByteCount(stock.bytes)),
+        "counted from": stock.oldest_at,
     }
 
 

@@ -9,19 +9,18 @@ from uuid import UUID
 import typer
 
 from app.cli.context import AsJson, Cursor, run, run_long
-from app.cli.output import FAILED, console, print_json_line, say, show, show_list, show_table
+from app.cli.output import FAILED, console, print_json_line, say, show, show_list
 from app.cli.progress import line_of, progress_bar
+from app.cli.run_results import line_of_run, show_result
 from app.db.models import Run
 from app.db.session import Session
 from app.domain.pages import MAX_LIMIT, Page, PageRequest
 from app.domain.permissions import COMMAND_LINE
-from app.domain.retention import remarkable_rows
 from app.domain.runs import UNDER_WAY, RunKind, RunStatus, Tell
 from app.domain.words import camel_case
 from app.runner import watch
 from app.runtime import Runtime
 from app.services import runs
-from app.telemetry.values import printable
 
 app = typer.Typer(no_args_is_help=True, help="Runs: what maintenance did, does and will do.")
 
@@ -34,9 +33,6 @@ _FIELDS = (
     *("id", "kind", "status", "options", "trigger", "schedule", "slot_at", "requested_at", "started_at", "finished_at"),
     *("cancel_requested_at", "progress", "warnings", "failure"),
 )
-
-_OBJECTS = ("tables", "indexes", "leftovers")
-"""What results list with a name, an action and its reason each; the rest of it is in the JSON."""
 
 
 @app.command("list")
@@ -53,8 +49,8 @@ def list_all(
 
     found = run(work)
     cards = [listed_run_card(one) for one in found.items]
-    columns = ("id", "kind", "status", "trigger", "startedAt", "finishedAt")
-    show_list(cards, found.next_cursor, columns, as_json=as_json)
+    columns = ("id", "kind", "status", "started", "took")
+    show_list(cards if as_json else [*map(line_of_run, cards)], found.next_cursor, columns, as_json=as_json)
 
 
 @app.command("show")
@@ -113,17 +109,7 @@ def show_run(card: dict[str, Any], *, as_json: bool) -> None:
     if as_json:
         show(card, as_json=True)
         return
-    result = dict(card["result"] or {})
-    objects = {noun: result.pop(noun) for noun in _OBJECTS if noun in result}
-    pruned = remarkable_rows(result)
-    result.pop("kinds", None)
-    short = {**card, "result": result, "warnings": None}
-    show({name: value for name, value in short.items() if value not in (None, [], {})}, as_json=False)
-    for noun, entries in objects.items():
-        show_table(noun, [{name: entry[name] for name in ("name", "action", "reason")} for entry in entries])
-    show_table("kinds", pruned)
-    for warning in card["warnings"]:
-        say(printable(f"Warning: {warning}"))
+    show_result(card, runs.from_document(card["progress"]))
 
 
 def _end_with(status: str, *, as_json: bool) -> None:

@@ -11,6 +11,7 @@ from app.cli.arguments import parse_text, parser
 from app.cli.context import AsJson, run, run_long
 from app.cli.output import FAILED, console, print_json, say, show, show_list
 from app.cli.progress import progress_bar
+from app.cli.run_results import line_of_run
 from app.cli.runs import GOOD_ENDS, run_card, show_end
 from app.db.models import Run
 from app.db.session import Session
@@ -52,6 +53,9 @@ def list_all(as_json: AsJson = False) -> None:
     ]
     columns = ("name", "kind", "cron", "isEnabled", "next", "last")
     show_list(cards if as_json else lines, None, columns, as_json=as_json)
+    if not as_json:
+        for problem in filter(None, (one["problem"] for one in cards)):
+            say(problem)
 
 
 @app.command("show")
@@ -138,7 +142,7 @@ def run_due(as_json: AsJson = False) -> None:
     if as_json:
         print_json({"items": cards, "problems": problems})
     elif cards:
-        show_list(cards, None, ("schedule", "slotAt", "kind", "status", "id", "failure"), as_json=False)
+        show_list([*map(line_of_run, cards)], None, ("id", "schedule", "status", "failure"), as_json=False)
     else:
         console.print("Nothing is due that can be done now.")
     for problem in problems:

@@ -39,6 +39,8 @@ __all__ = ["EmbeddedPostgres", "EmbeddedPostgresError", "acquire", "embedded_pos
 
 DATABASE = "itechsmart_licenses"
 ROLE = "postgres"
+EXTENSIONS = ("pg_stat_statements", "pgstattuple")
+"""What counts slow statements, and what measures bloat instead of estimating it."""
 
 logger = logging.getLogger("app.db.embedded")
 
@@ -173,15 +175,15 @@ def installed_bin_dir() -> Path:
 
 
 def _prepare_database(server: EmbeddedPostgres) -> None:
-    """Make the database and its extension if they are missing."""
+    """Make the database and its extensions if they are missing."""
     try:
         try:
-            _install_extension(server)
+            _install_extensions(server)
         except psycopg.OperationalError as error:
             if f'database "{DATABASE}" does not exist' not in str(error):
                 raise
             _create_database(server)
-            _install_extension(server)
+            _install_extensions(server)
     except psycopg.Error as error:
         reason = " ".join(str(error).split())
         raise EmbeddedPostgresError(
@@ -196,9 +198,10 @@ def _create_database(server: EmbeddedPostgres) -> None:
         connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(DATABASE)))
 
 
-def _install_extension(server: EmbeddedPostgres) -> None:
-    with suppress(DuplicateObject, UniqueViolation), _connect(server.url) as connection:
-        connection.execute("CREATE EXTENSION IF NOT EXISTS pg_stat_statements")
+def _install_extensions(server: EmbeddedPostgres) -> None:
+    for name in EXTENSIONS:
+        with suppress(DuplicateObject, UniqueViolation), _connect(server.url) as connection:
+            connection.execute(sql.SQL("CREATE EXTENSION IF NOT EXISTS {}").format(sql.Identifier(name)))
 
 
 def _connect(url: str) -> psycopg.Connection[tuple[object, ...]]:

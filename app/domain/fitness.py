@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from app.domain.findings import Finding, Level
+from app.domain.runs import RunKind
+from app.domain.schedules import GRACE, LONGEST_WAIT, ScheduleBroken, read_terms
 
 OLDEST_VERSION, NEWEST_VERSION = 15, 18
 CLOCK_WARNING = timedelta(seconds=2)
 CLOCK_BAD = timedelta(seconds=30)
+SCHEDULE_OVERDUE = GRACE + LONGEST_WAIT
+"""Slots are looked at every few seconds, by a cron outside every few minutes; and one may wait for another run."""
+USUAL_SCHEDULES: Mapping[RunKind, tuple[str, str]] = {
+    RunKind.VACUUM: ("weekly-vacuum", "30 4 * * SUN"),
+    RunKind.REINDEX: ("monthly-reindex", "30 5 * * SUN#1"),
+    RunKind.PRUNE: ("monthly-prune", "30 3 1 * *"),
+}
+"""What every installation needs done now and then, and the schedules for it that one begins with."""
 GRANTS = "database_grants"
 MAKE_ROLES = "psql -d itechsmart_licenses -f deploy/postgres/roles.sql"
 
@@ -50,6 +62,21 @@ class Grant:
     table: str
     privilege: str
     may: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ScheduleFacts:
+    """A schedule as the database has it: whoever changed it there may have broken it.
+
+    `waits_since` is the slot it waits for, or, when nobody has planned one, its making; None while it is disabled.
+    """
+
+    name: str
+    kind: str
+    cron: str
+    options: Any
+    missed: str
+    waits_since: datetime | None
 
 
 def judge_server(facts: ServerFacts) -> Iterator[Finding]:
@@ -165,6 +192,62 @@ def judge_upkeep(foreign: Sequence[str], owner: str, role: str, has_privilege: b
         f"GRANT MAINTAIN ON ALL TABLES IN SCHEMA public TO {role};" if has_privilege else f"GRANT {owner} TO {role};"
     )
     return Finding(check, Level.WARNING, sentence, f"Set DATABASE_DIRECT_URL to the database as {owner}, or {grant}")
+
+
+def judge_schedules(schedules: Sequence[ScheduleFacts], now: datetime, *, is_ours: bool) -> Iterator[Finding]:
+    """Whether somebody looks at the schedules, each can be read, and all that an installation needs is scheduled.
+
+    `is_ours` says that servers look at them, and not a cron outside.
+    """
+    enabled = [one for one in schedules if one.waits_since is not None]
+    problems = [*_judge_broken(enabled), *_judge_overdue(enabled, now, is_ours=is_ours), *_judge_missing(schedules)]
+    if problems:
+        yield from problems
+    elif is_ours:
+        yield Finding("schedules", Level.GOOD, f"{len(enabled)} schedules are enabled, and none is late.")
+    else:
+        sentence = f"{len(enabled)} schedules are left to a cron outside (SCHEDULES_ENABLED=false), and none is late."
+        yield Finding("schedules", Level.GOOD, sentence)
+
+
+def _judge_broken(enabled: Sequence[ScheduleFacts]) -> Iterator[Finding]:
+    for one in enabled:
+        try:
+            read_terms(one.name, one.kind, one.cron, one.options, one.missed)
+        except ScheduleBroken as error:
+            usual = {name: (kind, cron) for kind, (name, cron) in USUAL_SCHEDULES.items()}
+            kind, cron = usual.get(one.name, ("KIND", "CRON"))
+            action = f"license-server schedules set {shlex.quote(one.name)} --kind {kind} --cron '{cron}'"
+            yield Finding("schedules", Level.WARNING, error.message, action)
+
+
+def _judge_overdue(enabled: Sequence[ScheduleFacts], now: datetime, *, is_ours: bool) -> Iterator[Finding]:
+    slots = {one.name: one.waits_since for one in enabled if one.waits_since is not None}
+    late = sorted(name for name, at in slots.items() if now - at > SCHEDULE_OVERDUE)
+    if not late:
+        return
+    since = f"since {min(slots[name] for name in late):%Y-%m-%d %H:%MZ} nobody has looked at {_named(late)}"
+    if is_ours:
+        sentence = f"Schedules are late: {since}; a running server does."
+        yield Finding("schedules", Level.WARNING, sentence, "Start the server, or: license-server schedules run-due")
+    else:
+        sentence = f"Schedules are late: {since}. SCHEDULES_ENABLED=false leaves them to a cron outside."
+        action = "*/5 * * * * license-server schedules run-due  # in the crontab; or set SCHEDULES_ENABLED=true"
+        yield Finding("schedules", Level.WARNING, sentence, action)
+
+
+def _judge_missing(schedules: Sequence[ScheduleFacts]) -> Iterator[Finding]:
+    names = {one.name for one in schedules}
+    for kind, (name, cron) in USUAL_SCHEDULES.items():
+        if any(one.kind == kind and one.waits_since is not None for one in schedules):
+            continue
+        switch, make = f"enable {name}", f"set {name} --kind {kind} --cron '{cron}'"
+        action = f"license-server schedules {switch if name in names else make}"
+        yield Finding("schedules", Level.WARNING, f"No schedule that is enabled does {kind}.", action)
+
+
+def _named(names: Sequence[str]) -> str:
+    return ", ".join(names[:5]) if len(names) <= 5 else f"{', '.join(names[:5])} and {len(names) - 5} others"
 
 
 def _listed(grants: Sequence[Grant]) -> str:

@@ -156,8 +156,8 @@ def judge_vacuum(table: TableFacts, *, is_forced: bool) -> Verdict:
     analyze = judge_analyze(table, is_forced=False)
     if analyze.step is not None:
         return analyze
-    dead = f"{table.dead_rows:,} dead rows (vacuumed from {_dead_limit(table.live_rows):,})"
-    return Verdict(None, f"{dead}, {_few_changes(table)}.")
+    dead = f"{table.dead_rows:,} dead rows (vacuumed from {_dead_limit(table.live_rows):,} on)"
+    return Verdict(None, f"Nothing to do: {dead}, {_few_changes(table)}.")
 
 
 def judge_analyze(table: TableFacts, *, is_forced: bool) -> Verdict:
@@ -173,7 +173,7 @@ def judge_analyze(table: TableFacts, *, is_forced: bool) -> Verdict:
     newest = table.partitions_analyzed_at
     if table.analyzed_at is not None and newest is not None and newest > table.analyzed_at + PARTITIONS_LAG:
         return Verdict(Step.ANALYZE, "A partition was analyzed after the table that it belongs to.")
-    return Verdict(None, f"{_few_changes(table).capitalize()}.")
+    return Verdict(None, f"Nothing to do: {_few_changes(table)}.")
 
 
 def judge_index(index: IndexFacts, bloat: float | None, *, is_exact: bool, is_forced: bool) -> Verdict:
@@ -193,12 +193,12 @@ def judge_index(index: IndexFacts, bloat: float | None, *, is_exact: bool, is_fo
     if index.bytes is None:
         return Verdict(None, "Somebody locks it out, so that nobody can tell its size.")
     if bloat is None:
-        return Verdict(None, f"Nobody can tell its bloat ({_blind_spot(index)}); it can be forced.")
+        return Verdict(None, f"Its bloat is unknown, because {_blind_spot(index)}; only `force` rebuilds it.")
     found = f"{'' if is_exact else 'an estimated '}{bloat:.0%} of its {ByteCount(index.bytes)} is bloat"
     limits = f"from {BLOATED_SHARE:.0%} and {ByteCount(BLOATED_BYTES)} on"
     if bloat >= BLOATED_SHARE and bloat * index.bytes >= BLOATED_BYTES:
         return Verdict(Step.REBUILD, f"{found[0].upper()}{found[1:]} (rebuilt {limits}).")
-    return Verdict(None, f"{found[0].upper()}{found[1:]} (rebuilt {limits}).")
+    return Verdict(None, f"Nothing to do: {found} (rebuilt {limits}).")
 
 
 def is_worth_measuring(index: IndexFacts) -> bool:
@@ -251,7 +251,7 @@ def _modified_limit(table: TableFacts) -> int:
 
 
 def _few_changes(table: TableFacts) -> str:
-    return f"{table.modified_rows:,} rows changed since it was analyzed (stale from {_modified_limit(table):,})"
+    return f"{table.modified_rows:,} rows changed since it was analyzed (analyzed from {_modified_limit(table):,} on)"
 
 
 def _blind_spot(index: IndexFacts) -> str:

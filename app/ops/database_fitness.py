@@ -148,6 +148,7 @@ async def _check_contents(
         operators = await fitness.read_operators(tx)
         is_default = await fitness.has_enabled_operator(tx, DEFAULT_EMAIL)
         last_vacuum = await find_run_evidence(tx, RunKind.VACUUM, limit=1)
+        schedules = await fitness.list_schedules(tx)
     if operators.enabled == 0:
         sentence = "No operator can sign in."
         findings.append(Finding("operators", Level.BAD, sentence, "license-server users enable EMAIL"))
@@ -162,7 +163,8 @@ async def _check_contents(
         sentence = f"An operator still has the address {DEFAULT_EMAIL}, which everybody knows and no mail reaches."
         action = f"license-server users invite --email YOUR@ADDRESS --role OPERATOR; then disable {DEFAULT_EMAIL}"
         findings.append(Finding("admin_email", Level.WARNING, sentence, action))
-    # Schedules start the weekly vacuum: whether they work is seen by what has come of it.
+    findings += rules.judge_schedules(schedules, now(), is_ours=settings.schedules_enabled)
+    # Whether schedules work is seen by what has come of them, too.
     findings.append(judge_runs(last_vacuum, now()))
     return findings
 

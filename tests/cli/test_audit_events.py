@@ -33,7 +33,7 @@ def test_the_trail_is_listed_exported_and_verified_without_a_server(cli: Command
         "findings": [],
     }
     assert cli.json("audit", "verify", "--head", verified["head"])["intact"] is True
-    assert "True" in cli.text("audit", "verify", "--head", verified["head"])
+    assert "yes" in cli.text("audit", "verify", "--head", verified["head"])
 
     [line] = cli.text("audit", "export").splitlines()
     assert json.loads(line)["position"] == 1

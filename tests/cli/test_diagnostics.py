@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import inspect
 import pkgutil
+import re
 from dataclasses import fields, is_dataclass
 
 from app.cli.diagnostics import app
@@ -52,6 +53,7 @@ def test_a_command_prints_the_members_that_http_has() -> None:
 
 def test_an_operator_reads_what_is_there_and_what_is_missing(cli: CommandLine) -> None:
     overview = cli.json("database", "overview")
+    said = cli.text("database", "overview").splitlines()
     costs = cli.text("database", "slow-queries")
     sizes = cli.text("database", "tables", "--limit", "500")
 
@@ -59,6 +61,21 @@ def test_an_operator_reads_what_is_there_and_what_is_missing(cli: CommandLine) -
         "unavailable",
         "CREATE EXTENSION pg_stat_statements;",
     )
+    assert "  → CREATE EXTENSION pg_stat_statements;" in said
+    assert re.fullmatch(r"Overall unavailable: \d unavailable, \d+ good\.", said[-1])
     assert "To change that: CREATE EXTENSION pg_stat_statements;" in costs
     assert "validation_events" in sizes
     assert "greater than or equal to 1" in cli.usage("database", "tables", "--limit", "0")
+
+
+def test_people_read_words_and_no_index_to_drop_before_it_was_watched_for_a_week(cli: CommandLine) -> None:
+    unused = cli.text("database", "unused-indexes")
+    replication = cli.text("database", "replication")
+    foreign_keys = cli.text("database", "foreign-keys")
+
+    assert "is conclusive: no" in unused
+    assert "DROP INDEX" not in unused
+    assert "ix_audit_events_occurred_at" in unused
+    assert re.search(r"^wal: [\d.]+ MB$", replication, re.MULTILINE)
+    assert replication.endswith("replication: none.\n")
+    assert '["' not in foreign_keys

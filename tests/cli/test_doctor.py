@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 import tempfile
@@ -61,6 +62,7 @@ def test_people_read_words_and_the_action_whole(cli: CommandLine) -> None:
     assert (ran.returncode, ran.stderr) == (1, "")
     assert any(line.startswith("good") for line in lines)
     assert "  → ALTER SYSTEM SET fsync = on; SELECT pg_reload_conf();" in lines
+    assert re.fullmatch(r"Overall bad: \d+ bad, \d+ warning, \d+ unavailable, \d+ good\.", lines[-1])
 
 
 def test_wrong_settings_are_findings_and_the_rest_goes_on(cli: CommandLine) -> None:

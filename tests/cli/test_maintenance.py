@@ -27,3 +27,25 @@ def test_a_name_that_nothing_has_is_refused_with_one_sentence(cli: CommandLine) 
         "There is no such index here: no_such_index. Those of system catalogs don't count. (UNKNOWN_INDEXES)"
     )
     assert cli.json("runs", "list")["items"] == []
+
+
+def test_people_read_what_was_done_and_how_much_needed_nothing(cli: CommandLine) -> None:
+    cli.text("maintenance", "analyze")
+    lines = cli.text("maintenance", "reindex").splitlines()
+
+    [counted] = [line for line in lines if " skipped; " in line]
+    run_id = next(line for line in lines if line.startswith(" id ")).split()[1]
+    assert counted.startswith("indexes: ")
+    assert counted.endswith(f"why each: license-server runs show {run_id} --json")
+    assert not any("progress" in line or "{" in line or "pk_licenses" in line for line in lines)
+    assert len(lines) < 12
+
+
+def test_people_read_a_line_for_each_kind_of_what_would_go(cli: CommandLine) -> None:
+    text = cli.text("maintenance", "prune", "--dry-run")
+
+    assert "{" not in text
+    lines = [line.split() for line in text.splitlines()]
+    assert ["what", "would", "go"] in lines
+    assert ["validation_events", "90", "days", "0", "0", "bytes", "0"] in lines
+    assert ["options", "dryRun:", "yes"] in lines

@@ -46,11 +46,14 @@ def test_lists_fit_80_columns_and_keep_ids_in_one_piece(cli: CommandLine) -> Non
         connection.execute(ADD_ORGANIZATION, ["A name that is rather long " * 7])
     organization_id = "019a0000-0000-7000-8000-0000000000aa"
     license = cli.json("licenses", "issue", "--organization-id", organization_id, "--tier", "PROFESSIONAL")
+    run = cli.json("maintenance", "analyze")
 
-    pages = [cli.text(noun, "list") for noun in ("organizations", "plans", "licenses")]
+    pages = [cli.text(noun, "list") for noun in ("organizations", "plans", "licenses", "runs")]
 
     assert max(len(line) for page in pages for line in page.splitlines()) <= 80
     assert organization_id in pages[0]
     assert "019a0000-0000-7000-8000-000000000003" in pages[1]
     assert f"{license['id']}  PROFESSIONAL  ACTIVE  -" in pages[2]
-    assert len(pages[1].splitlines()) == 6
+    assert pages[1].splitlines()[0].split() == ["id", "name", "tier", "maxUsers", "trialDays"]
+    assert pages[3].splitlines()[0].split() == ["id", "kind", "status", "started", "took"]
+    assert pages[3].splitlines()[1].startswith(f"{run['id']}  analyze  succeeded  20")

@@ -45,7 +45,7 @@ def test_what_is_kept_and_what_was_archived_is_shown_and_verified(
     left.write_bytes(b"of a run that was killed")
     assert cli.json("retention", "verify-archives")["unrecorded"] == [left.name]
     left.unlink()
-    assert "730 days archived" in " ".join(cli.text("retention", "show").split())
+    assert "audit_events 730 days archived" in " ".join(cli.text("retention", "show").split())
 
     (cli.server.folder / "data" / "archive" / first["fileName"]).unlink()
 

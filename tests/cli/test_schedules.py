@@ -59,6 +59,7 @@ def test_a_cron_of_the_host_does_what_is_due_and_learns_by_the_exit_code_when_so
     failed = cli.server.command("schedules", "run-due", "--json")
     assert (failed.returncode, json.loads(failed.stdout)["items"]) == (1, [])
     assert "The schedule broken can't be read" in failed.stderr
+    assert "The schedule broken can't be read" in cli.server.command("schedules", "list").stderr
 
 
 def test_two_servers_and_the_hosts_cron_do_a_slot_once(cli: CommandLine, fresh_database: str) -> None:

@@ -134,6 +134,13 @@ def test_slow_query_statistics_are_collected(data_dir: Path) -> None:
     assert seen == [(1,)]
 
 
+def test_bloat_can_be_measured_from_the_first_start(data_dir: Path) -> None:
+    with embedded_postgres(data_dir) as server:
+        measured = ask(server, "SELECT tuple_percent >= 0 FROM pgstattuple('pg_class')")
+
+    assert measured == [(True,)]
+
+
 def test_second_start_reuses_the_data(data_dir: Path) -> None:
     with embedded_postgres(data_dir) as server:
         write_note(server)

@@ -10,10 +10,12 @@ import pytest
 
 from app.domain.findings import Finding, Level, worst
 from app.domain.fitness import (
+    ScheduleFacts,
     ServerFacts,
     judge_clock,
     judge_extensions,
     judge_grants,
+    judge_schedules,
     judge_server,
     judge_session,
     judge_upkeep,
@@ -107,3 +109,74 @@ def test_maintenance_that_would_skip_tables_says_which_grant_mends_it() -> None:
     assert (old.level, new.level) == (Level.WARNING, Level.WARNING)
     assert str(old.action).endswith("GRANT owner TO app;")
     assert str(new.action).endswith("GRANT MAINTAIN ON ALL TABLES IN SCHEMA public TO app;")
+
+
+USUAL = [
+    ScheduleFacts("monthly-prune", "prune", "30 3 1 * *", {}, "run_once", NOW + timedelta(days=28)),
+    ScheduleFacts("monthly-reindex", "reindex", "30 5 * * SUN#1", {}, "run_once", NOW + timedelta(days=32)),
+    ScheduleFacts("weekly-vacuum", "vacuum", "30 4 * * SUN", {}, "run_once", NOW + timedelta(days=4)),
+]
+
+
+def said_of_schedules(schedules: list[ScheduleFacts], *, is_ours: bool = True) -> list[tuple[str, str | None]]:
+    findings = list(judge_schedules(schedules, NOW, is_ours=is_ours))
+    assert {one.check for one in findings} == {"schedules"}
+    assert all((one.level is Level.GOOD) == (one.action is None) for one in findings)
+    return [(one.sentence, one.action) for one in findings]
+
+
+def test_schedules_that_wait_for_their_slots_are_good_whoever_looks_at_them() -> None:
+    assert said_of_schedules(USUAL) == [("3 schedules are enabled, and none is late.", None)]
+    assert said_of_schedules(USUAL, is_ours=False) == [
+        ("3 schedules are left to a cron outside (SCHEDULES_ENABLED=false), and none is late.", None)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("is_ours", "sentence", "action"),
+    [
+        (True, "a running server does", "license-server schedules run-due"),
+        (False, "leaves them to a cron outside", "*/5 * * * *"),
+    ],
+)
+def test_a_slot_that_nobody_looked_at_is_late_and_the_action_says_who_should(
+    is_ours: bool, sentence: str, action: str
+) -> None:
+    late = [*USUAL[:2], replace(USUAL[2], waits_since=NOW - timedelta(hours=2))]
+
+    [(said, wanted)] = said_of_schedules(late, is_ours=is_ours)
+
+    assert "since 2026-03-01 10:00Z nobody has looked at weekly-vacuum" in said
+    assert sentence in said
+    assert action in str(wanted)
+
+
+def test_a_slot_that_waits_for_another_run_is_not_late() -> None:
+    [(sentence, _)] = said_of_schedules([*USUAL[:2], replace(USUAL[2], waits_since=NOW - timedelta(minutes=74))])
+
+    assert sentence == "3 schedules are enabled, and none is late."
+
+
+def test_a_schedule_that_cannot_be_read_is_named() -> None:
+    [(sentence, action)] = said_of_schedules([*USUAL, replace(USUAL[0], name="odd", cron="x")])
+
+    assert sentence.startswith("The schedule odd can't be read: its cron expression is wrong")
+    assert action == "license-server schedules set odd --kind KIND --cron 'CRON'"
+    assert said_of_schedules([replace(USUAL[0], cron="x"), *USUAL[1:]])[0][1] == (
+        "license-server schedules set monthly-prune --kind prune --cron '30 3 1 * *'"
+    )
+
+
+def test_what_an_installation_needs_and_no_schedule_does_is_told_with_the_command_that_mends_it() -> None:
+    disabled = replace(USUAL[2], waits_since=None)
+
+    assert said_of_schedules([*USUAL[:2], disabled]) == [
+        ("No schedule that is enabled does vacuum.", "license-server schedules enable weekly-vacuum")
+    ]
+    assert said_of_schedules(USUAL[1:]) == [
+        (
+            "No schedule that is enabled does prune.",
+            "license-server schedules set monthly-prune --kind prune --cron '30 3 1 * *'",
+        )
+    ]
+    assert "3 schedules" in said_of_schedules([*USUAL[:2], replace(USUAL[2], name="own")])[0][0]

@@ -11,6 +11,7 @@ from pathlib import Path
 import jsonschema
 import pytest
 
+from app.db.embedded import EXTENSIONS
 from tests.house.container_files import ROOT, compose, only, services, setting_names, sub_commands
 
 INIT_SECRETS = ROOT / "deploy/compose/init-secrets"
@@ -81,11 +82,13 @@ def test_logs_of_every_service_are_bounded_as_the_guide_rotates_them() -> None:
 
 
 def test_postgresql_counts_statements_from_the_first_start() -> None:
-    postgres = services()["postgres"]
+    assert "shared_preload_libraries=pg_stat_statements" in services()["postgres"]["command"]
+
+
+def test_postgresql_has_the_extensions_that_the_embedded_one_has() -> None:
     script = (ROOT / "deploy/postgres/10-extensions.sql").read_text()
 
-    assert "shared_preload_libraries=pg_stat_statements" in postgres["command"]
-    assert "CREATE EXTENSION IF NOT EXISTS pg_stat_statements;" in script.splitlines()
+    assert tuple(re.findall(r"^CREATE EXTENSION IF NOT EXISTS (\w+);$", script, re.MULTILINE)) == EXTENSIONS
 
 
 def test_no_password_or_key_is_written_down_or_has_a_default() -> None:

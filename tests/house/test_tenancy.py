@@ -80,6 +80,7 @@ NO_TENANT_YET = {
     "read_identity": "only the doctor asks, for the installation",
     "read_operators": "only the doctor asks, for the installation",
     "has_enabled_operator": "only the doctor asks, for the installation",
+    "list_schedules": "schedules are the installation's",
     "lock_idempotency_key": "`caller` is part of the key",
     "has_unsealed": "one chain seals the trail of all",
     "try_lock_chain": "one chain seals the trail of all",

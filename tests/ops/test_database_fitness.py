@@ -14,6 +14,7 @@ import pytest
 from app.db.embedded import EmbeddedPostgres
 from app.db.migrations import migrate
 from app.domain.findings import Finding, Level
+from app.domain.fitness import USUAL_SCHEDULES
 from app.ops.database_fitness import check_database
 from app.vault import Vault, VaultError, make_key
 from tests.conftest import ENCRYPTION_KEY, make_settings
@@ -34,10 +35,11 @@ def roles(postgres: EmbeddedPostgres) -> Iterator[Roles]:
 
 
 async def examine(
-    url: str, folder: Path, *, direct: str | None = None, vault: Vault | VaultError | None = None
+    url: str, folder: Path, *, direct: str | None = None, vault: Vault | VaultError | None = None, **others: Any
 ) -> dict[str, Finding]:
     """What is not good, by check."""
-    others: dict[str, Any] = {} if direct is None else {"database_direct_url": direct}
+    if direct is not None:
+        others["database_direct_url"] = direct
     settings = make_settings(url, folder, **others)
     vault = vault or Vault((ENCRYPTION_KEY,))
     findings = await check_database(settings, url, vault, lambda: datetime.now(UTC))
@@ -154,6 +156,26 @@ async def test_a_weekly_vacuum_that_no_longer_succeeds_is_told(fresh_database: s
     found = (await examine(fresh_database, tmp_path))["last_vacuum"]
 
     assert f"{long_ago:%Y-%m-%d}" in found.sentence
+
+
+async def test_schedules_that_nobody_looks_at_are_told(fresh_database: str, tmp_path: Path) -> None:
+    before = await examine(fresh_database, tmp_path)
+    run_sql(fresh_database, "UPDATE schedules SET updated_at = now() - interval '2 hours'")
+    never = await examine(fresh_database, tmp_path)
+    run_sql(fresh_database, "UPDATE schedules SET next_run_at = now() - interval '1 day', planned_at = now()")
+    left = await examine(fresh_database, tmp_path, schedules_enabled=False)
+
+    assert "schedules" not in before
+    assert never["schedules"].action == "Start the server, or: license-server schedules run-due"
+    assert "monthly-prune, monthly-reindex, weekly-vacuum" in never["schedules"].sentence
+    assert "SCHEDULES_ENABLED=false" in left["schedules"].sentence
+
+
+def test_the_schedules_that_are_missed_are_those_that_an_installation_begins_with(fresh_database: str) -> None:
+    with psycopg.connect(fresh_database) as connection:
+        begun = connection.execute("SELECT kind, name, cron FROM schedules").fetchall()
+
+    assert {kind: (name, cron) for kind, name, cron in begun} == USUAL_SCHEDULES
 
 
 async def test_a_database_that_hangs_is_one_finding_within_seconds(tmp_path: Path) -> None:

@@ -1,16 +1,16 @@
-"""What the doctor asks of the database: the server, our role in it, the operators."""
+"""What the doctor asks of the database: the server, our role in it, the operators, maintenance and schedules."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Any, LiteralString
 
-from sqlalchemy import func, select
+from sqlalchemy import case, func, select
 
-from app.db.models import Model, User
+from app.db.models import Model, Schedule, User
 from app.db.session import Session, driver_connection
 from app.db.sql import read_sql
-from app.domain.fitness import Grant, ServerFacts
+from app.domain.fitness import Grant, ScheduleFacts, ServerFacts
 from app.domain.permissions import Role
 
 ONLY_GROWING = ["audit_bases", "audit_events", "audit_links"]
@@ -68,6 +68,14 @@ async def has_enabled_operator(tx: Session, email: str) -> bool:
     """Whether somebody can sign in as operator with this address."""
     query = select(User.id).where(User.role == Role.OPERATOR, User.disabled_at.is_(None), User.email == email)
     return await tx.scalar(query.limit(1)) is not None
+
+
+async def list_schedules(tx: Session) -> list[ScheduleFacts]:
+    """All schedules, by name, as they stand in the database."""
+    waits_since = case((Schedule.is_enabled, func.coalesce(Schedule.next_run_at, Schedule.updated_at)))
+    columns = (Schedule.name, Schedule.kind, Schedule.cron, Schedule.options, Schedule.missed, waits_since)
+    query = select(*columns).order_by(Schedule.name)
+    return [ScheduleFacts(*row) for row in await tx.execute(query)]
 
 
 def _our_tables() -> list[str]:

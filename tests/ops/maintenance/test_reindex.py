@@ -96,8 +96,10 @@ async def test_an_index_that_shall_be_half_empty_is_not_taken_for_bloated(worksh
     measured = by_name(await reindex(workshop.bench, options), "indexes")["public.airy"]
 
     assert (estimated["action"], measured["action"]) == ("skipped", "skipped")
-    assert estimated["reason"].startswith(("An estimated 0% of its 3.9 MB", "An estimated 1% of its 3.9 MB"))
-    assert measured["reason"].startswith(("0% of its 3.9 MB", "1% of its 3.9 MB"))
+    assert estimated["reason"].startswith(
+        ("Nothing to do: an estimated 0% of its 3.9 MB", "Nothing to do: an estimated 1% of its 3.9 MB")
+    )
+    assert measured["reason"].startswith(("Nothing to do: 0% of its 3.9 MB", "Nothing to do: 1% of its 3.9 MB"))
 
 
 async def test_a_new_index_that_nobody_has_looked_at_yet_is_not_taken_for_bloated(workshop: Workshop) -> None:
@@ -106,7 +108,7 @@ async def test_a_new_index_that_nobody_has_looked_at_yet_is_not_taken_for_bloate
     entry = by_name(await reindex(workshop.bench, ReindexOptions(("big",))), "indexes")["public.big_pkey"]
 
     assert entry["action"] == "skipped"
-    assert entry["reason"].startswith("Nobody can tell its bloat (it was neither vacuumed nor analyzed yet")
+    assert entry["reason"].startswith("Its bloat is unknown, because it was neither vacuumed nor analyzed yet")
 
 
 async def test_leftovers_of_a_broken_reindex_are_dropped_those_of_toast_tables_too(workshop: Workshop) -> None:

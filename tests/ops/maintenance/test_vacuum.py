@@ -39,7 +39,8 @@ async def test_a_table_that_needs_nothing_is_skipped_with_the_numbers_unless_for
     assert list(lazy) == ["public.big"]
     assert (lazy["public.big"]["action"], lazy["public.big"]["deadRowsAfter"]) == ("skipped", 500)
     assert lazy["public.big"]["reason"] == (
-        "500 dead rows (vacuumed from 1,025), 500 rows changed since it was analyzed (stale from 1,025)."
+        "Nothing to do: 500 dead rows (vacuumed from 1,025 on),"
+        " 500 rows changed since it was analyzed (analyzed from 1,025 on)."
     )
     assert (forced["public.big"]["action"], forced["public.big"]["deadRowsAfter"]) == ("vacuumed", 0)
 

@@ -35,7 +35,7 @@ async def test_everything_that_grows_is_shown_with_what_there_is(
         *("90 days", 90, "archived", True),
     )
     assert (events["rows"], events["isEstimate"], events["oldestAt"]) == (2, False, "2026-02-26T12:00:00.000Z")
-    assert events["bytes"] > 0
+    assert all(one["bytes"] > 0 for name, one in kinds.items() if name != "archives")
     assert (kinds["idempotency_keys"]["kept"], kinds["archives"]["kept"]) == ("1 day", "for ever")
     assert kinds["audit_events"]["rows"] > 0
 
