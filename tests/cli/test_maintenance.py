@@ -47,5 +47,5 @@ def test_people_read_a_line_for_each_kind_of_what_would_go(cli: CommandLine) -> 
     assert "{" not in text
     lines = [line.split() for line in text.splitlines()]
     assert ["what", "would", "go"] in lines
-    assert ["validation_events", "90", "days", "0", "0", "bytes", "0"] in lines
+    assert ["validation_events", "90", "days", "0", "0", "B", "0"] in lines
     assert ["options", "dryRun:", "yes"] in lines
