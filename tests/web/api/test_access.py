@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import httpx
@@ -53,7 +54,7 @@ async def test_a_key_with_only_the_needed_scope_is_let_in(refusing_app: FastAPI,
     async with make_client(refusing_app, secret) as client:
         response = await client.request(method, _path(route))
 
-    assert response.status_code in (200, 404, 422)
+    assert response.status_code in (200, 202, 404, 409, 422)
 
 
 async def test_a_key_is_also_taken_as_a_bearer_token(app: FastAPI) -> None:
@@ -236,6 +237,5 @@ async def _create_key(
 
 
 def _path(template: str, license_id: str = NOBODY) -> str:
-    values = {"organization_id": NOBODY, "product_id": "none", "plan_id": NOBODY, "license_id": license_id}
-    names = ("machine_id", "api_key_id", "event_id", "user_id", "session_id", "invitation_id")
-    return template.format(**values, **dict.fromkeys(names, NOBODY))
+    """The address with this license, and with nothing for everything else."""
+    return re.sub(r"{\w+}", NOBODY, template.replace("{license_id}", license_id))
