@@ -14,7 +14,7 @@ from app.db.migrations import head_revision
 from tests.acceptance.conftest import database_settings
 from tests.acceptance.test_postgres_versions import issue, validate
 from tests.db.roles import Roles, database_with_roles
-from tests.live import LiveServer, free_port
+from tests.live import LiveServer, free_port, wait_until
 from tests.pgbouncer import PROGRAM, pgbouncer
 
 pytestmark = pytest.mark.acceptance
@@ -46,10 +46,14 @@ def test_the_server_works_with_its_own_role_and_migrates_as_the_owner(
             codes = [validate(server, license_key, machine) for machine in ("one", "two", "one") * 5]
             health = server.client.get("/health").json()["status"]
             trail = server.json("audit", "verify")
+            wished = server.json("maintenance", "vacuum", "--force", "--no-wait")["id"]
+            wait_until(lambda: server.json("runs", "show", wished)["finishedAt"] is not None, "the run has ended")
+            vacuumed = server.json("runs", "show", wished)
 
     assert migrated == {"before": None, "after": head_revision()}
     assert (codes, health) == (["VALID", "TOO_MANY_MACHINES", "VALID"] * 5, "healthy")
     assert (trail["intact"], trail["position"] > 3) == (True, True)
+    assert vacuumed["status"] == "succeeded", vacuumed
     assert "ERROR" not in {line["level"] for line in server.lines()}
     with psycopg.connect(roles.superuser) as connection:
         owners = connection.execute("SELECT DISTINCT tableowner FROM pg_tables WHERE schemaname = 'public'").fetchall()

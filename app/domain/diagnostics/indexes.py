@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
@@ -34,13 +34,16 @@ class IndexUse:
 
 @dataclass(frozen=True, slots=True)
 class UnusedIndex:
-    """An index that was never read since the statistics began, and that nothing but reading needs."""
+    """An index that was never read since the statistics began, and that nothing but reading needs.
+
+    `action` is None as long as it is too early to drop it.
+    """
 
     schema_name: str
     table_name: str
     index_name: str
     bytes: int
-    action: str
+    action: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +86,7 @@ def weigh(items: tuple[UnusedIndex, ...], since: datetime, now: datetime) -> Unu
     if is_conclusive:
         evidence = f"Not read in {watched}; reads on standbys are counted there: look before you drop one."
     else:
+        items = tuple(replace(one, action=None) for one in items)
         evidence = f"Too early to say: the statistics began {watched} ago; wait until they are 7 days old."
     return UnusedIndexes(Status.AVAILABLE, items, since=since, is_conclusive=is_conclusive, evidence=evidence)
 

@@ -130,13 +130,13 @@ class IndexUseOut(Out):
 
 
 class UnusedIndexOut(Out):
-    """An index that was never read, and that nothing but reading needs."""
+    """An index that was never read, and that nothing but reading needs; `action` is null while it is too early."""
 
     schema_name: str
     table_name: str
     index_name: str
     bytes: int
-    action: str
+    action: str | None
 
 
 class UnusedIndexesOut(AnswerOut[UnusedIndexOut]):
