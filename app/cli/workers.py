@@ -32,11 +32,12 @@ class Workers(Multiprocess):
 
     def keep_subprocess_alive(self) -> None:
         """Replace those that died, and tell of it."""
-        for worker in self.processes:
-            if not worker.process.is_alive() and not self.should_exit.is_set():
-                security_log.record(SecurityEvent.SYS_CRASH, "A server process died", pid=worker.process.pid)
+        before = list(self.processes)
         with _interrupts_kept_back():
             super().keep_subprocess_alive()
+        for worker in before:
+            if worker not in self.processes:  # also one that died while another was looked at
+                security_log.record(SecurityEvent.SYS_CRASH, "A server process died", pid=worker.process.pid)
 
     def handle_int(self) -> None:
         """Stop without a drain."""
