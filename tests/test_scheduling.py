@@ -20,14 +20,13 @@ from app.services import runs, schedules
 from app.services.schedules import PutSchedule
 from app.settings import Settings
 from tests.conftest import Clock
+from tests.factories.schedules import delete_first_schedules
 
 
 @pytest.fixture
 async def runtime(settings: Settings, clock: Clock, fresh_database: str) -> AsyncIterator[Runtime]:
     async with open_runtime(settings, fresh_database, clock=clock) as opened:
-        for name in ("weekly-vacuum", "monthly-reindex", "monthly-prune"):
-            async with opened.database.transaction() as tx:
-                await schedules.delete(tx, COMMAND_LINE, name, now=clock())
+        await delete_first_schedules(opened)
         wishes = (
             PutSchedule("a-reindex", RunKind.REINDEX, "0 3 * * *", ReindexOptions(indexes=("gone_index",))),
             PutSchedule("analyze", RunKind.ANALYZE, "0 3 * * *", TableOptions(("licenses", "gone_table"), force=True)),

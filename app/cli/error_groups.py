@@ -24,6 +24,8 @@ Until = Annotated[
     datetime | None, typer.Option(parser=parse_moment, metavar="MOMENT", help="Before this moment; now if left out.")
 ]
 
+COLUMNS = ("event", "exception", "place", "count", "firstSeenAt", "lastSeenAt")
+
 
 def show_errors(since: Since = None, until: Until = None, as_json: AsJson = False) -> None:
     """Show the error lines of the last time, those that are alike together, most first."""
@@ -32,15 +34,15 @@ def show_errors(since: Since = None, until: Until = None, as_json: AsJson = Fals
         return await error_groups.summarize(tx, choose_window(since, until, runtime.now()))
 
     found = run(work)
+    groups = [_document(one) for one in found.groups]
     if as_json:
         window = {"since": found.window.since, "until": found.window.until}
-        groups = [_document(one) for one in found.groups]
         print_json({**window, "count": found.count, "groupCount": found.group_count, "groups": groups})
         return
-    if not found.groups:
+    if not groups:
         console.print("No errors were logged.")
     title = f"{number_of(found.count, 'error line')} in {number_of(found.group_count, 'group')}"
-    show_table(title, [_row(one) for one in found.groups])
+    show_table(title, [{name: group[name] for name in COLUMNS} for group in groups])
 
 
 def _document(group: ErrorGroup) -> dict[str, Any]:
@@ -54,16 +56,4 @@ def _document(group: ErrorGroup) -> dict[str, Any]:
         "firstSeenAt": seen.first_seen_at,
         "lastSeenAt": seen.last_seen_at,
         "days": [{"day": one.day, "count": one.count} for one in group.days],
-    }
-
-
-def _row(group: ErrorGroup) -> dict[str, Any]:
-    seen = group.occurrences
-    return {
-        "event": group.event,
-        "exception": group.exception,
-        "place": group.place,
-        "count": seen.count,
-        "firstSeenAt": seen.first_seen_at,
-        "lastSeenAt": seen.last_seen_at,
     }

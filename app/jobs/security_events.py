@@ -2,34 +2,17 @@
 
 from __future__ import annotations
 
-from app.db.locks import try_lock_name
 from app.domain.security import EVENTS_KEPT
+from app.jobs.tallies import forget_old, store_tally
 from app.ops import security_events
 from app.runtime import Runtime
-
-FORGOTTEN_AT_ONCE = 5_000
-MAX_BATCHES = 200
 
 
 async def store_security_events(runtime: Runtime) -> None:
     """Store what this process has counted; what can't be stored now is counted again."""
-    counts = runtime.security_tally.take()
-    if not counts:
-        return
-    try:
-        async with runtime.database.transaction() as tx:
-            await security_events.store(tx, counts)
-    except BaseException:
-        runtime.security_tally.give_back(counts)
-        raise
+    await store_tally(runtime, runtime.security_tally, security_events.store)
 
 
 async def forget_old_security_events(runtime: Runtime) -> None:
-    """Delete what is older than ninety days, batch by batch, each in a transaction of its own."""
-    before = runtime.now() - EVENTS_KEPT
-    for _ in range(MAX_BATCHES):
-        async with runtime.database.transaction() as tx:
-            if not await try_lock_name(tx, "forget old security events"):
-                return
-            if await security_events.forget(tx, before, limit=FORGOTTEN_AT_ONCE) < FORGOTTEN_AT_ONCE:
-                return
+    """Delete what is older than ninety days."""
+    await forget_old(runtime, "security events", runtime.now() - EVENTS_KEPT, security_events.forget)

@@ -29,6 +29,7 @@ from app.services.runs import RequestRun
 from app.services.schedules import PutSchedule, ScheduleState
 from app.settings import Settings
 from tests.conftest import Clock
+from tests.factories.schedules import delete_first_schedules
 from tests.services.conftest import trail
 from tests.web.logs import LogLines
 
@@ -42,9 +43,7 @@ def at(text: str) -> datetime:
 async def runtime(settings: Settings, clock: Clock, fresh_database: str) -> AsyncIterator[Runtime]:
     """A server without any schedule; its jobs are done when the test says so."""
     async with open_runtime(settings, fresh_database, clock=clock) as opened:
-        for name in ("weekly-vacuum", "monthly-reindex", "monthly-prune"):
-            async with opened.database.transaction() as tx:
-                await schedules.delete(tx, COMMAND_LINE, name, now=clock())
+        await delete_first_schedules(opened)
         yield opened
 
 

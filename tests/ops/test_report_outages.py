@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import psycopg
@@ -28,17 +25,6 @@ NEEDS_NO_DATABASE = {
     SectionName.BACKUPS,
     SectionName.RESTORE_TEST,
 }
-
-
-@pytest.fixture
-def stoppable() -> Iterator[Stoppable]:
-    """A migrated PostgreSQL of the test's own, outside of pytest's folders, which nobody else may enter."""
-    folder = Path(tempfile.mkdtemp(prefix="embedded-"))
-    server = Stoppable(folder / "data")
-    migrate(server.url)
-    yield server
-    server.stop()
-    shutil.rmtree(folder)
 
 
 async def compiled(runtime: Runtime) -> Report:

@@ -22,11 +22,9 @@ _MEASURE_SIZES = read_sql("measure_sizes")
 _PUT_STATEMENTS = read_sql("put_statement_samples")
 
 
-async def list_sizes(tx: Session, *, since: date, subject: str | None = None) -> Sequence[SizeSample]:
-    """Samples from this day on, oldest first; of one subject or of all."""
+async def list_sizes(tx: Session, *, since: date) -> Sequence[SizeSample]:
+    """Samples of everything from this day on, oldest first."""
     query = select(SizeSample).where(SizeSample.day >= since).order_by(SizeSample.day, SizeSample.subject)
-    if subject is not None:
-        query = query.where(SizeSample.subject == subject)
     return (await tx.scalars(query)).all()
 
 

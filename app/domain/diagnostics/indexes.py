@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from enum import StrEnum
 
 from app.domain.diagnostics.answers import Answer, Status, name_of, unavailable
 from app.domain.findings import Finding, Level
@@ -54,16 +53,12 @@ class UnusedIndexes(Answer[UnusedIndex]):
     evidence: str | None = None
 
 
-class Redundancy(StrEnum):
-    """Why another index does the same."""
-
-    DUPLICATE = "duplicate"
-    PREFIX = "prefix"
-
-
 @dataclass(frozen=True, slots=True)
 class DuplicateIndex:
-    """An index whose work another one of the table does as well: it has the same columns, or begins with them."""
+    """An index whose work another one of the table does as well.
+
+    That one has the same columns (`kind` is `duplicate`), or begins with them (`prefix`).
+    """
 
     schema_name: str
     table_name: str

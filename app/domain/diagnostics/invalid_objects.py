@@ -3,24 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import StrEnum
 
 from app.domain.diagnostics.answers import Answer, name_of, unavailable
 from app.domain.findings import Finding, Level
 
 
-class InvalidKind(StrEnum):
-    """What is invalid."""
-
-    INDEX = "index"
-    LEFTOVER = "leftover"
-    """What a rebuild of an index left behind when it failed."""
-    CONSTRAINT = "constraint"
-
-
 @dataclass(frozen=True, slots=True)
 class InvalidObject:
-    """An invalid index, or a constraint that is NOT VALID; one that is being built is not invalid yet."""
+    """An invalid index, or a constraint that is NOT VALID; one that is being built is not invalid yet.
+
+    `kind` is `index`, `constraint` or `leftover`: what a rebuild of an index left behind when it failed.
+    """
 
     kind: str
     schema_name: str

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
-import tempfile
 import time
 from collections.abc import Iterator
 from datetime import UTC, date, datetime
@@ -15,7 +13,6 @@ import pytest
 
 from app.db.embedded import EmbeddedPostgres
 from app.db.engine import Database
-from app.db.migrations import migrate
 from app.db.models import Model
 from app.domain.diagnostics.answers import Status
 from app.domain.findings import Level
@@ -96,17 +93,6 @@ async def test_a_question_that_takes_too_long_is_unavailable(database: Database,
 
     assert answer.status is Status.UNAVAILABLE
     assert answer.reason == "It took longer than 0.001 s, or was cancelled; ask again when less is going on."
-
-
-@pytest.fixture
-def stoppable() -> Iterator[Stoppable]:
-    """A PostgreSQL of the test's own, migrated, to be frozen and stopped."""
-    folder = Path(tempfile.mkdtemp(prefix="diagnostics-"))
-    server = Stoppable(folder / "data")
-    migrate(server.url)
-    yield server
-    server.stop()
-    shutil.rmtree(folder)
 
 
 @pytest.fixture
