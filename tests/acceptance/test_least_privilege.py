@@ -45,6 +45,7 @@ def test_the_server_works_with_its_own_role_and_migrates_as_the_owner(
             license_key = issue(server)
             codes = [validate(server, license_key, machine) for machine in ("one", "two", "one") * 5]
             health = server.client.get("/health").json()["status"]
+            wait_until(lambda: server.json("audit", "verify")["position"] > 3, "the trail is sealed")
             trail = server.json("audit", "verify")
             wished = server.json("maintenance", "vacuum", "--force", "--no-wait")["id"]
             wait_until(lambda: server.json("runs", "show", wished)["finishedAt"] is not None, "the run has ended")
@@ -52,7 +53,7 @@ def test_the_server_works_with_its_own_role_and_migrates_as_the_owner(
 
     assert migrated == {"before": None, "after": head_revision()}
     assert (codes, health) == (["VALID", "TOO_MANY_MACHINES", "VALID"] * 5, "healthy")
-    assert (trail["intact"], trail["position"] > 3) == (True, True)
+    assert trail["intact"]
     assert vacuumed["status"] == "succeeded", vacuumed
     assert "ERROR" not in {line["level"] for line in server.lines()}
     with psycopg.connect(roles.superuser) as connection:
