@@ -18,7 +18,7 @@ import pytest
 from app.db.programs import Account, choose_account, run_program
 from app.db.traverse import open_tree, open_way
 from tests.conftest import ENCRYPTION_KEY
-from tests.live import LiveServer, free_port
+from tests.live import LiveServer, free_port, wait_until
 
 PROGRAM_SECONDS = 60.0
 OWNER = "license_owner"
@@ -98,12 +98,13 @@ def test_the_server_works_on_an_external_database_and_leaves_everything_else_alo
             license_key = issue(server)
             codes = [validate(server, license_key, machine) for machine in ("one", "two", "one")]
             health = server.client.get("/health").json()["status"]
+            wait_until(lambda: server.json("audit", "verify")["position"] > 3, "the trail is sealed")
             trail = server.json("audit", "verify")
             run = server.json("maintenance", "analyze")
             done_by_cron = do_a_slot(server, url)
 
         assert (codes, health) == (["VALID", "TOO_MANY_MACHINES", "VALID"], "healthy")
-        assert (trail["intact"], trail["position"] > 3) == (True, True)
+        assert trail["intact"]
         assert run["status"] in ("succeeded", "succeeded_with_warnings")
         assert done_by_cron == [("nightly", "succeeded")]
         assert outside(port) == before
