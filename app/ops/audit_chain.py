@@ -52,8 +52,9 @@ async def read_head(database: Database) -> Head:
 async def begin_verification(database: Database, vault: Vault, expected: Head | None) -> Verification:
     """A verification that has looked at nothing yet; raises EncryptionKeyMissing and AuditKeyMissing."""
     async with database.transaction() as tx:
+        head = await audit_chain.find_head(tx)  # before the key, which the first sealing makes together with it
         key = await find_chain_key(tx, vault)
-        if key is None and await audit_chain.find_head(tx) != Head():
+        if key is None and head != Head():
             raise AuditKeyMissing
     return Verification(key or b"", expected)
 
