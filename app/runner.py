@@ -24,6 +24,8 @@ from app.domain.errors import DomainError, Unavailable
 from app.domain.maintenance import read_options
 from app.domain.permissions import Principal
 from app.domain.runs import UNDER_WAY, MutexGroup, Outcome, Progress, RunKind, RunStatus, Tell, lock_name_of
+from app.ops.backups.backup import backup
+from app.ops.backups.backup import clean_up as clean_up_backup
 from app.ops.maintenance.analyze import analyze
 from app.ops.maintenance.prune import prune
 from app.ops.maintenance.reindex import clean_up as clean_up_reindex
@@ -61,6 +63,7 @@ WORKS: Works = {
     RunKind.ANALYZE: analyze,
     RunKind.REINDEX: reindex,
     RunKind.PRUNE: prune,
+    RunKind.BACKUP: backup,
 }
 """What each kind of run does; it gets the options of its kind."""
 
@@ -68,6 +71,7 @@ CleanUps = Mapping[RunKind, Callable[[Workbench], Awaitable[None]]]
 
 CLEAN_UPS: CleanUps = {
     RunKind.REINDEX: clean_up_reindex,
+    RunKind.BACKUP: clean_up_backup,
 }
 """What is cleaned up behind a run whose owner died."""
 
@@ -189,7 +193,7 @@ async def _clean_up(runtime: Runtime, direct: DirectConnection, run: Run, clean_
     try:
         with direct.translated():
             async with Deadline(CLEAN_UP_SECONDS):
-                await clean_up(_workbench(runtime, direct, _tell_nobody))
+                await clean_up(_workbench(runtime, direct, run, _tell_nobody))
     except DomainError as error:
         _tell_left(run, error.message)
     except TimeoutError:
@@ -231,7 +235,7 @@ async def _do(runtime: Runtime, direct: DirectConnection, run: Run, works: Works
         latest = progress
         tell(progress)
 
-    work = asyncio.create_task(_work(_workbench(runtime, direct, remember), run, works))
+    work = asyncio.create_task(_work(_workbench(runtime, direct, run, remember), run, works))
     patience = CANCEL_SECONDS
     is_cancelled = False
     try:
@@ -335,8 +339,9 @@ def _tell_end(run: Run) -> None:
     )
 
 
-def _workbench(runtime: Runtime, direct: DirectConnection, tell: Tell) -> Workbench:
-    return Workbench(direct, runtime.database, runtime.settings, runtime.vault, runtime.now, tell)
+def _workbench(runtime: Runtime, direct: DirectConnection, run: Run, tell: Tell) -> Workbench:
+    asker = runs.asker_of(run)
+    return Workbench(direct, runtime.database, runtime.settings, runtime.vault, runtime.now, tell, run.id, asker)
 
 
 def _ourselves() -> str:

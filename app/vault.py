@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hmac
 import os
 import tempfile
 from pathlib import Path
@@ -23,6 +24,7 @@ class Vault:
     def __init__(self, keys: tuple[str, ...]) -> None:
         self._fernet = MultiFernet([Fernet(key) for key in keys])
         self._newest = Fernet(keys[0])
+        self._keys = keys
 
     def encrypt(self, text: str) -> bytes:
         """The text, encrypted and authenticated."""
@@ -35,6 +37,18 @@ class Vault:
         except InvalidToken as error:
             raise WrongKey("None of the keys in ENCRYPTION_KEY opens this; add the key it was made with.") from error
 
+    def sign(self, text: str) -> str:
+        """What proves that somebody who has the first key wrote this; HMAC-SHA256, in hex."""
+        return _mac(self._keys[0], "signature", text)
+
+    def is_signed(self, text: str, signature: str) -> bool:
+        """Whether `sign` gave this for the text, with any of the keys."""
+        return any(hmac.compare_digest(_mac(key, "signature", text), signature) for key in self._keys)
+
+    def fingerprints(self) -> tuple[str, ...]:
+        """What tells the keys apart and gives none of them away, the first key's first."""
+        return tuple(_mac(key, "fingerprint", "")[:16] for key in self._keys)
+
     def is_current(self, token: bytes) -> bool:
         """Whether this was encrypted with the first key."""
         try:
@@ -42,6 +56,10 @@ class Vault:
         except InvalidToken:
             return False
         return True
+
+
+def _mac(key: str, purpose: str, text: str) -> str:
+    return hmac.digest(key.encode(), f"itechsmart {purpose}\0{text}".encode(), "sha256").hex()
 
 
 def make_key() -> str:

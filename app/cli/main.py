@@ -8,6 +8,7 @@ from app import __version__
 from app.cli import (
     api_keys,
     audit_events,
+    backups,
     certificates,
     database,
     diagnostics,
@@ -56,6 +57,7 @@ app.add_typer(diagnostics.app, name="database")
 app.add_typer(audit_events.app, name="audit")
 app.add_typer(maintenance.app, name="maintenance")
 app.add_typer(runs.app, name="runs")
+app.add_typer(backups.app, name="backups")
 app.add_typer(retention.app, name="retention")
 app.add_typer(legal_holds.app, name="legal-holds")
 app.add_typer(schedules.app, name="schedules")

@@ -18,7 +18,7 @@ from app.db.session import Session
 from app.domain.maintenance import read_options
 from app.domain.permissions import COMMAND_LINE
 from app.domain.runs import RunKind, RunTrigger
-from app.domain.schedules import NAME, MissedPolicy, ScheduleNotFound, has_options
+from app.domain.schedules import NAME, MissedPolicy, ScheduleNotFound, has_options, require_schedulable
 from app.runner import do_at_once
 from app.runtime import Runtime
 from app.scheduling import do_due
@@ -177,6 +177,7 @@ async def _wish(
         if present.kind not in list(RunKind):
             raise typer.BadParameter(f"the kind of {name} is unknown: say --kind and --cron")
         kind, cron = kind or RunKind(present.kind), cron or present.cron
+    require_schedulable(kind)
     if not has_options(kind, options):
         raise typer.BadParameter(f"{kind} has no such option: see license-server maintenance {kind} --help")
     return PutSchedule(name, kind, cron, read_options(kind, options) if options else None, missed=missed)

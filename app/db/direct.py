@@ -71,6 +71,11 @@ class DirectConnection:
         return self.connection.info.backend_pid
 
     @property
+    def major(self) -> int:
+        """18 of a server of version 18.6."""
+        return self.connection.info.server_version // 10_000
+
+    @property
     def is_open(self) -> bool:
         """Whether the session, and with it its locks, is still there as far as the database has told."""
         if not self.connection.closed and not self.connection.lock.locked():

@@ -64,6 +64,19 @@ class EventName(StrEnum):
     SCHEDULE_CREATED = "schedule.created"
     SCHEDULE_CHANGED = "schedule.changed"
     SCHEDULE_DELETED = "schedule.deleted"
+    BACKUP_STORED = "backup.stored"
+    BACKUP_FAILED = "backup.failed"
+    BACKUP_VERIFIED = "backup.verified"
+    BACKUP_DAMAGED = "backup.damaged"
+    BACKUP_PINNED = "backup.pinned"
+    BACKUP_UNPINNED = "backup.unpinned"
+    BACKUP_DELETED = "backup.deleted"
+    BACKUP_REPORTED = "backup.reported"
+    BACKUP_FOUND = "backup.found"
+    BACKUP_DOWNLOADED = "backup.downloaded"
+    DATABASE_RESTORED = "database.restored"
+    DATABASE_ROLLED_BACK = "database.rolled_back"
+    CONFIGURATION_BACKED_UP = "configuration.backed_up"
 
 
 def describe_changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Any]:

@@ -21,6 +21,8 @@ USUAL_SCHEDULES: Mapping[RunKind, tuple[str, str]] = {
     RunKind.VACUUM: ("weekly-vacuum", "30 4 * * SUN"),
     RunKind.REINDEX: ("monthly-reindex", "30 5 * * SUN#1"),
     RunKind.PRUNE: ("monthly-prune", "30 3 1 * *"),
+    RunKind.BACKUP: ("daily-backup", "0 2 * * *"),
+    RunKind.VERIFY: ("weekly-verify", "0 7 * * SUN"),
 }
 """What every installation needs done now and then, and the schedules for it that one begins with."""
 GRANTS = "database_grants"

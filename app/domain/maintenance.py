@@ -34,14 +34,71 @@ class PruneOptions:
     dry_run: bool = False
 
 
-Options = TableOptions | ReindexOptions | PruneOptions
+@dataclass(frozen=True, slots=True)
+class BackupOptions:
+    """A pinned backup never expires; the note says what it is for."""
+
+    pin: bool = False
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class VerifyOptions:
+    """Which backup, by its id; the newest that can be used when none is named."""
+
+    backup: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RestoreOptions:
+    """Which backup, by its id; `force` takes one that is not verified, or not signed with a key of ours."""
+
+    backup: str = ""
+    force: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class RollbackOptions:
+    """Which database that a restore has put away comes back, by its name; the last one when none is named."""
+
+    database: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class DrillOptions:
+    """What the person who leads the drill has answered, by question, and the person's name."""
+
+    led_by: str = ""
+    answers: tuple[str, ...] = ()
+
+
+Options = (
+    TableOptions
+    | ReindexOptions
+    | PruneOptions
+    | BackupOptions
+    | VerifyOptions
+    | RestoreOptions
+    | RollbackOptions
+    | DrillOptions
+)
 
 OPTIONS_BY_KIND: Mapping[RunKind, type[Options]] = {
     RunKind.VACUUM: TableOptions,
     RunKind.ANALYZE: TableOptions,
     RunKind.REINDEX: ReindexOptions,
     RunKind.PRUNE: PruneOptions,
+    RunKind.BACKUP: BackupOptions,
+    RunKind.VERIFY: VerifyOptions,
+    RunKind.RESTORE: RestoreOptions,
+    RunKind.ROLLBACK: RollbackOptions,
+    RunKind.DRILL: DrillOptions,
 }
+
+SCHEDULABLE = frozenset(
+    {RunKind.VACUUM, RunKind.ANALYZE, RunKind.REINDEX, RunKind.PRUNE, RunKind.BACKUP, RunKind.VERIFY}
+)
+"""What may be done without a person who has asked for it now."""
 
 
 def write_options(options: Options) -> dict[str, Any]:

@@ -46,6 +46,8 @@ class Permission(StrEnum):
     AUDIT_READ = "audit:read"
     OPS_READ = "ops:read"
     OPS_MAINTAIN = "ops:maintain"
+    OPS_BACKUP = "ops:backup"
+    OPS_RESTORE = "ops:restore"
 
 
 class Role(StrEnum):

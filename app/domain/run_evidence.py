@@ -15,6 +15,9 @@ LATEST: Mapping[RunKind, timedelta] = {
     RunKind.ANALYZE: timedelta(days=9),
     RunKind.REINDEX: timedelta(days=35),
     RunKind.PRUNE: timedelta(days=35),
+    RunKind.BACKUP: timedelta(days=2),
+    RunKind.VERIFY: timedelta(days=9),
+    RunKind.DRILL: timedelta(days=100),
 }
 """The rhythm of the schedules, and a few days for a run that failed and was done again."""
 

@@ -41,12 +41,18 @@ class RunKind(StrEnum):
     ANALYZE = "analyze"
     REINDEX = "reindex"
     PRUNE = "prune"
+    BACKUP = "backup"
+    VERIFY = "verify"
+    RESTORE = "restore"
+    ROLLBACK = "rollback"
+    DRILL = "drill"
 
 
 class MutexGroup(StrEnum):
     """Runs that exclude each other: of each group only one is under way."""
 
     TABLES = "tables"
+    BACKUPS = "backups"
 
 
 GROUP_BY_KIND: Mapping[RunKind, MutexGroup] = {
@@ -54,6 +60,11 @@ GROUP_BY_KIND: Mapping[RunKind, MutexGroup] = {
     RunKind.ANALYZE: MutexGroup.TABLES,
     RunKind.REINDEX: MutexGroup.TABLES,
     RunKind.PRUNE: MutexGroup.TABLES,
+    RunKind.BACKUP: MutexGroup.BACKUPS,
+    RunKind.VERIFY: MutexGroup.BACKUPS,
+    RunKind.RESTORE: MutexGroup.BACKUPS,
+    RunKind.ROLLBACK: MutexGroup.BACKUPS,
+    RunKind.DRILL: MutexGroup.BACKUPS,
 }
 
 

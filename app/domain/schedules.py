@@ -11,7 +11,7 @@ from typing import Any
 from cronsim import CronSim, CronSimError
 
 from app.domain.errors import Conflict, FieldError, Invalid, NotFound
-from app.domain.maintenance import Options, read_options, write_options
+from app.domain.maintenance import SCHEDULABLE, Options, read_options, write_options
 from app.domain.runs import RunKind
 
 NAME = r"^[a-z0-9][a-z0-9\-]{0,49}$"
@@ -47,6 +47,16 @@ class InvalidCron(Invalid):
 
     def __init__(self, sentence: str) -> None:
         super().__init__(sentence, errors=(FieldError("cron", sentence),))
+
+
+class NotSchedulable(Invalid):
+    """This kind of run needs a person who asks for it."""
+
+    code = "NOT_SCHEDULABLE"
+
+    def __init__(self, kind: RunKind) -> None:
+        sentence = f"A {kind} needs a person who asks for it; schedules do {', '.join(sorted(SCHEDULABLE))}."
+        super().__init__(sentence, errors=(FieldError("kind", sentence),))
 
 
 class ScheduleBroken(Conflict):
@@ -87,6 +97,12 @@ def require_cron(text: str) -> str:
         minutes = SHORTEST_PAUSE // _MINUTE
         raise InvalidCron(f"'{cron}' comes more often than every {minutes} minutes; let it come less often.")
     return cron
+
+
+def require_schedulable(kind: RunKind) -> None:
+    """Raise NotSchedulable for what only a person may start."""
+    if kind not in SCHEDULABLE:
+        raise NotSchedulable(kind)
 
 
 def next_slots(cron: str, after: datetime, count: int) -> list[datetime]:
@@ -141,7 +157,7 @@ def read_terms(name: str, kind: str, cron: str, options: Any, missed: str) -> tu
         require_cron(cron)
     except InvalidCron as error:
         raise ScheduleBroken(name, "its cron expression is wrong") from error
-    known = next((one for one in RunKind if one == kind), None)
+    known = next((one for one in SCHEDULABLE if one == kind), None)
     if known is None:
         raise ScheduleBroken(name, "its kind is unknown")
     if not has_options(known, options):

@@ -10,7 +10,7 @@ from app.jobs.audit_chain import seal_audit_events, tell_audit_head
 from app.jobs.error_groups import forget_old_errors, store_errors
 from app.jobs.mail import send_mail
 from app.jobs.partitions import make_partitions
-from app.jobs.runs import bury_lost_runs, do_table_runs
+from app.jobs.runs import bury_lost_runs, do_backup_runs, do_table_runs
 from app.jobs.samples import take_samples
 from app.jobs.schedules import start_scheduled_runs
 from app.jobs.security_events import forget_old_security_events, store_security_events
@@ -44,5 +44,6 @@ JOBS: tuple[Job, ...] = (
     Job("send_mail", timedelta(seconds=2), send_mail),
     Job("start_scheduled_runs", timedelta(seconds=5), start_scheduled_runs),
     Job("do_table_runs", timedelta(seconds=1), do_table_runs),
+    Job("do_backup_runs", timedelta(seconds=1), do_backup_runs),
     Job("bury_lost_runs", timedelta(seconds=1), bury_lost_runs),
 )

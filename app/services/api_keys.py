@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+from app.db import events
 from app.db.models import ApiKey
 from app.db.queries import api_keys, organizations
 from app.db.session import Session
@@ -15,7 +16,6 @@ from app.domain.errors import ApiKeyStateConflict, Denied, Invalid
 from app.domain.events import EventName, describe_changes, describe_creation
 from app.domain.pages import Page, PageRequest, cut_page
 from app.domain.permissions import API_KEY_PREFIX, ORGANIZATION_SCOPES, Permission, Principal, hash_secret
-from app.services import events
 from app.tokens import make_token
 
 SHOWN_LENGTH = 12

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
+from app.db import events
 from app.db.queries import audit_events
 from app.db.session import Session
 from app.domain.audit_events import AuditFilter, ExportFormat, RecordedEvent, as_seen_by
 from app.domain.events import EventName
 from app.domain.pages import Page, PageRequest, cut_page
 from app.domain.permissions import Principal
-from app.services import events
 
 EXPORTED_AT_ONCE = 500
 

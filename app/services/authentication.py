@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from uuid import UUID
 
+from app.db import events
 from app.db.encrypted import decrypted
 from app.db.models import ApiKey, LoginSession, User
 from app.db.queries import api_keys, second_factors, sessions, users
@@ -36,7 +37,6 @@ from app.domain.permissions import (
 from app.domain.second_factors import bare_code, matching_step
 from app.identity_provider import ProvenIdentity
 from app.passwords import Passwords, TooManyWaiting
-from app.services import events
 from app.tokens import make_token
 from app.vault import Vault
 

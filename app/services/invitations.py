@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+from app.db import events
 from app.db.models import Invitation, User
 from app.db.postbox import Postbox
 from app.db.queries import invitations, organizations, users
@@ -22,7 +23,6 @@ from app.domain.users import (
     MAX_INVITATIONS_OF_ONE_A_DAY,
     require_placeable,
 )
-from app.services import events
 from app.tokens import make_token
 
 RETRY_SECONDS = 3600

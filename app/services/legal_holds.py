@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
+from app.db import events
 from app.db.locks import lock_name
 from app.db.models import LegalHold
 from app.db.queries import legal_holds, organizations
@@ -14,7 +15,6 @@ from app.domain.events import EventName, describe_creation
 from app.domain.legal_holds import LOCK_NAME
 from app.domain.pages import Page, PageRequest, cut_page
 from app.domain.permissions import Principal
-from app.services import events
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+from app.db import events
 from app.db.encrypted import decrypted
 from app.db.models import License, Plan
 from app.db.queries import licenses, organizations, plans, products
@@ -21,7 +22,6 @@ from app.domain.licenses import LicenseFilter, LicenseStatus
 from app.domain.machines import MachineBinding
 from app.domain.pages import Page, PageRequest, cut_page
 from app.domain.permissions import Permission, Principal
-from app.services import events
 from app.vault import Vault
 
 TERMS = (

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from uuid import UUID
 
+from app.db import events
 from app.db.models import Machine
 from app.db.queries import licenses, machines
 from app.db.session import Session
@@ -14,7 +15,6 @@ from app.domain.licenses import LicenseStatus, require_status
 from app.domain.machines import has_free_seat, hash_fingerprint
 from app.domain.pages import Page, PageRequest, cut_page
 from app.domain.permissions import Principal
-from app.services import events
 
 
 async def activate(

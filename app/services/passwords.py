@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from app.db import events
 from app.db.models import PasswordReset, User
 from app.db.postbox import Postbox
 from app.db.queries import password_resets, sessions, users
@@ -15,7 +16,6 @@ from app.domain.passwords import require_strong_password
 from app.domain.permissions import PASSWORD_TOKEN_PREFIX, Principal, hash_secret
 from app.domain.users import MAX_LIVING_RESETS, RESET_LIFETIME
 from app.passwords import Passwords, TooManyWaiting
-from app.services import events
 from app.tokens import make_token
 
 

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from app.db import events
 from app.db.models import Plan
 from app.db.queries import plans
 from app.db.session import Session
@@ -15,7 +16,6 @@ from app.domain.events import EventName, describe_changes, describe_creation
 from app.domain.machines import MachineBinding
 from app.domain.pages import Page, PageRequest, cut_page
 from app.domain.permissions import Principal
-from app.services import events
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from app.db import events
 from app.db.models import Product
 from app.db.queries import products
 from app.db.session import Session
 from app.domain.events import EventName, describe_changes, describe_creation
 from app.domain.pages import Page, PageRequest, cut_page
 from app.domain.permissions import Principal
-from app.services import events
 
 
 async def create(tx: Session, caller: Principal, product_id: str, name: str, *, now: datetime) -> Product:

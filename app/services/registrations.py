@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
+from app.db import events
 from app.db.models import Organization, Registration, User
 from app.db.postbox import Postbox
 from app.db.queries import registrations, users
@@ -15,7 +16,6 @@ from app.domain.errors import AlreadyExists, Invalid, InvalidToken
 from app.domain.events import EventName, describe_creation
 from app.domain.permissions import REGISTRATION_TOKEN_PREFIX, Principal, Role, hash_secret
 from app.domain.users import MAX_LIVING_REGISTRATIONS, REGISTRATION_LIFETIME
-from app.services import events
 from app.tokens import make_token
 
 

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from app.db import events
 from app.db.models import Run
 from app.db.models.base import new_id
 from app.db.queries import maintenance, runs
@@ -31,7 +32,6 @@ from app.domain.runs import (
     Slot,
 )
 from app.domain.words import camel_case
-from app.services import events
 
 OWNER_DIED = "The process that did it has ended without a word; what it had begun is cleaned up, so start it again."
 
@@ -166,6 +166,11 @@ async def give_up(tx: Session, run_id: UUID, *, now: datetime) -> Run:
     return run
 
 
+def asker_of(run: Run) -> Principal:
+    """Who wanted the run, with no permission to want more."""
+    return Principal(PrincipalKind(run.requested_by_kind), run.requested_by_id, None, frozenset())
+
+
 def as_document(progress: Progress) -> dict[str, Any]:
     """How far a run is, with the names that answers use."""
     return {camel_case(name): value for name, value in asdict(progress).items()}
@@ -215,8 +220,7 @@ async def _end(tx: Session, run: Run, status: RunStatus, *, now: datetime) -> No
     run.status = status
     run.finished_at = now
     await tx.flush()
-    asker = Principal(PrincipalKind(run.requested_by_kind), run.requested_by_id, None, frozenset())
-    await _tell(tx, asker, EventName.RUN_FINISHED, run, now=now, status=status, failure=run.failure)
+    await _tell(tx, asker_of(run), EventName.RUN_FINISHED, run, now=now, status=status, failure=run.failure)
 
 
 async def _tell(tx: Session, caller: Principal, event: EventName, run: Run, *, now: datetime, **data: object) -> None:

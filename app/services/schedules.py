@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from app.db import events
 from app.db.models import Run, Schedule
 from app.db.queries import runs, schedules
 from app.db.session import Session
@@ -24,7 +25,6 @@ from app.domain.schedules import (
     ScheduleNotFound,
     TooManySchedules,
 )
-from app.services import events
 
 _TERMS = ("kind", "cron", "options", "is_enabled", "missed")
 
@@ -75,7 +75,8 @@ async def list_all(tx: Session, *, now: datetime) -> Sequence[ScheduleState]:
 
 
 async def put(tx: Session, caller: Principal, wish: PutSchedule, *, now: datetime) -> bool:
-    """Create or change a schedule; whether it is new. Raises InvalidCron and TooManySchedules."""
+    """Create or change a schedule; whether it is new. Raises InvalidCron, NotSchedulable and TooManySchedules."""
+    rules.require_schedulable(wish.kind)
     cron = rules.require_cron(wish.cron)
     await schedules.lock_schedules(tx)
     schedule = await schedules.lock_schedule(tx, wish.name)

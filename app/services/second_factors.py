@@ -9,6 +9,7 @@ from uuid import UUID
 
 import pyotp
 
+from app.db import events
 from app.db.encrypted import decrypted
 from app.db.models import User
 from app.db.queries import second_factors, sessions, users
@@ -23,7 +24,6 @@ from app.domain.events import EventName
 from app.domain.permissions import Principal, Role, hash_secret
 from app.domain.second_factors import RECOVERY_CODES, bare_code, make_recovery_code, matching_step, setup_uri
 from app.domain.users import require_other_account, require_power_over
-from app.services import events
 from app.vault import Vault
 
 

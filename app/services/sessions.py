@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from uuid import UUID
 
+from app.db import events
 from app.db.models import LoginSession, User
 from app.db.queries import sessions, users
 from app.db.session import Session
@@ -13,7 +14,6 @@ from app.domain.events import EventName
 from app.domain.pages import Page, PageRequest, cut_page
 from app.domain.permissions import Principal, Role
 from app.domain.users import require_power_over
-from app.services import events
 
 
 async def list_page(

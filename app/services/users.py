@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from app.db import events
 from app.db.models import PasswordReset, User
 from app.db.postbox import Postbox
 from app.db.queries import organizations, password_resets, sessions, users
@@ -24,7 +25,6 @@ from app.domain.users import (
     require_placeable,
     require_power_over,
 )
-from app.services import events
 from app.tokens import make_token
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from uuid import UUID
 
+from app.db import events
 from app.db.lane import Lane
 from app.db.models import Machine, ValidationEvent
 from app.db.queries import licenses, validation, validation_events
@@ -14,7 +15,6 @@ from app.domain.events import EventName
 from app.domain.licenses import ValidationQuestion, Verdict, judge
 from app.domain.pages import Page, PageRequest, cut_page
 from app.domain.permissions import Permission, Principal, PrincipalKind
-from app.services import events
 
 
 async def answer_batch(

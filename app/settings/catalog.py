@@ -9,11 +9,13 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 from app.settings.values import (
     Addresses,
+    AgeKeys,
     AnySecret,
     AwayPolicies,
     BearerToken,
     Bucket,
     ByteLimit,
+    ByteRate,
     CacheUrl,
     DatabaseUrl,
     Days,
@@ -48,7 +50,6 @@ from app.settings.values import (
 
 _LATER = (
     "ALERT_EMAIL_TO",
-    "BACKUP_",
     "PAGERDUTY_",
     "SLACK_",
 )
@@ -235,8 +236,37 @@ class Settings(BaseModel):
     backup_s3_url: Bucket | None = Field(
         None, description="Bucket and prefix that backups are copied to; not copied when not set."
     )
-    backup_retention_days: Annotated[int, Right("a whole number from 1 to 36500")] = Field(
-        30, ge=1, le=36500, description="How many days a backup is kept."
+    backup_s3_endpoint: WebAddress = Field(
+        None, description="Address of an S3 server that is not Amazon's; Amazon's when not set."
+    )
+    backup_s3_region: Text | None = Field(None, description="Region of the bucket; us-east-1 when not set.")
+    backup_s3_access_key_id: Text | None = Field(
+        None, description="Access key for the bucket; when not set, what the environment or the machine's role gives."
+    )
+    backup_s3_secret_access_key: AnySecret = Field(None, description="Secret. The secret of that access key.")
+    backup_encryption_key: AgeKeys = Field(
+        None,
+        description="Secret. Keys that encrypt backups, comma separated: the first encrypts, all decrypt; backups are "
+        "not encrypted when not set. `license-server backups generate-key` makes one.",
+    )
+    backup_rate: ByteRate = Field(
+        32 * 1024**2,
+        description="Most bytes a second that a backup reads from the database, or off; so validation keeps its speed.",
+    )
+    backup_retention_days: Days = Field(30, description="How many days every backup is kept.")
+    backup_retention_weeks: Annotated[int, Right("a whole number from 0 to 520")] = Field(
+        0, ge=0, le=520, description="For how many weeks the newest verified backup of each week is kept."
+    )
+    backup_retention_months: Annotated[int, Right("a whole number from 0 to 120")] = Field(
+        0, ge=0, le=120, description="For how many months the newest verified backup of each month is kept."
+    )
+    backup_keep_verified: Annotated[int, Right("a whole number from 1 to 100")] = Field(
+        3, ge=1, le=100, description="How many verified backups are always kept, whatever their age."
+    )
+    verify_database_url: DatabaseUrl = Field(
+        None,
+        description="Secret. PostgreSQL on which backups are restored on trial, in databases made for it; the "
+        "server's own when not set.",
     )
 
     smtp_host: Host | None = Field(None, description="Mail server; no mail is sent when not set.")
@@ -268,6 +298,10 @@ class Settings(BaseModel):
     def direct_url(self, url: str) -> str:
         """Where migrations and maintenance connect to, when the server itself connects to this address."""
         return self.database_direct_url.get_secret_value() if self.database_direct_url else url
+
+    def backup_keys(self) -> tuple[str, ...]:
+        """The age identities in order, the encrypting one first; empty when backups are not encrypted."""
+        return tuple(self.backup_encryption_key.get_secret_value().split(",")) if self.backup_encryption_key else ()
 
     def encryption_keys(self) -> tuple[str, ...]:
         """The Fernet keys in order, the encrypting one first; empty when none are set."""

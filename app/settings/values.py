@@ -180,6 +180,17 @@ def _parse_bytes(value: object) -> object:
     return int(match[1]) * _BYTE_UNITS[match[2].upper()]
 
 
+def _parse_bytes_or_off(value: object) -> object:
+    return None if isinstance(value, str) and value.lower() == "off" else _parse_bytes(value)
+
+
+def _age_keys(text: str) -> str:
+    keys = [key.strip() for key in text.split(",")]
+    for key in keys:
+        _require(re.fullmatch(r"AGE-SECRET-KEY-1[02-9AC-HJ-NP-Z]{58}", key) is not None)
+    return ",".join(keys)
+
+
 def _web_address(text: str) -> str:
     """The address that others reach: a scheme, a host, perhaps a port and a path, and nothing else."""
     parts = urlsplit(text)
@@ -299,6 +310,11 @@ ByteLimit = Annotated[
     BeforeValidator(_parse_bytes),
     Right("a number of bytes, or one with K, M, G or T behind it, such as 20G"),
 ]
+ByteRate = Annotated[
+    int | None,
+    BeforeValidator(_parse_bytes_or_off),
+    Right("a number of bytes, or one with K, M or G behind it, such as 32M, or off"),
+]
 Text = Annotated[str, AfterValidator(_matching(r"[^\x00-\x1f]{1,255}")), Right("at most 255 characters long")]
 Email = Annotated[EmailStr, Right("an e-mail address such as admin@example.com")]
 Emails = Annotated[
@@ -345,6 +361,11 @@ FernetKeys = Annotated[
     SecretStr | None,
     _secret(_fernet_keys),
     Right("one or several keys made by `license-server generate-key`, comma separated"),
+]
+AgeKeys = Annotated[
+    SecretStr | None,
+    _secret(_age_keys),
+    Right("one or several keys made by `license-server backups generate-key`, comma separated"),
 ]
 Password = Annotated[SecretStr | None, _secret(_matching(r"(?s).{12,1024}")), Right("12 to 1024 characters long")]
 BearerToken = Annotated[

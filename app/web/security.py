@@ -218,6 +218,8 @@ CanReadAudit = Annotated[Principal, Depends(Require(Permission.AUDIT_READ))]
 CanReadWholeAudit = Annotated[Principal, Depends(RequireOfInstallation(Permission.AUDIT_READ))]
 CanReadOperations = Annotated[Principal, Depends(Require(Permission.OPS_READ))]
 CanMaintain = Annotated[Principal, Depends(Require(Permission.OPS_MAINTAIN))]
+CanBackUp = Annotated[Principal, Depends(Require(Permission.OPS_BACKUP))]
+CanRestore = Annotated[Principal, Depends(Require(Permission.OPS_RESTORE))]
 
 
 def credential_of(request: Request) -> str | None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from app.db import events
 from app.db.migrations import migrate
 from app.db.queries import validation_partitions as partitions
 from app.domain.events import EventName
@@ -16,7 +17,6 @@ from app.domain.permissions import COMMAND_LINE
 from app.domain.runs import Outcome
 from app.ops import audit_chain
 from app.ops.maintenance.prune import prune
-from app.services import events
 from tests.acceptance.test_postgres_versions import installed_servers, make_owned_database, running
 from tests.conftest import Clock, make_settings
 from tests.factories.store import VAULT

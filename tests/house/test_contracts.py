@@ -21,8 +21,8 @@ VIOLATIONS = {
     "Imports only go down the stairs": [
         ("app/domain/pages.py", "import app.db.session"),
         ("app/db/locks.py", "import app.services.licenses"),
-        ("app/services/events.py", "import app.runtime"),
-        ("app/services/events.py", "import app.ops.health"),
+        ("app/db/events.py", "import app.runtime"),
+        ("app/db/events.py", "import app.ops.health"),
         ("app/web/deps.py", "import app.cli.output"),
         ("app/runtime.py", "import app.web.app"),
         ("app/cli/output.py", "import app.main"),

@@ -6,6 +6,7 @@ from datetime import timedelta
 
 from fastapi import FastAPI
 
+from app.db import events
 from app.domain.events import EventName
 from app.domain.permissions import COMMAND_LINE
 from app.jobs import audit_chain as jobs
@@ -13,7 +14,6 @@ from app.jobs.catalog import JOBS, Job
 from app.jobs.scheduler import running_jobs
 from app.ops import audit_chain
 from app.runtime import Runtime
-from app.services import events
 from app.vault import Vault, make_key
 from tests.factories.store import NOW
 from tests.web.logs import LogLines

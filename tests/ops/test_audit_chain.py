@@ -9,6 +9,7 @@ from datetime import timedelta
 import psycopg
 import pytest
 
+from app.db import events
 from app.db.engine import Database
 from app.db.queries import audit_chain as chain_queries
 from app.domain.audit_chain import AuditKeyMissing, Head, Verification
@@ -17,7 +18,6 @@ from app.domain.events import EventName
 from app.domain.permissions import COMMAND_LINE
 from app.ops import audit_chain
 from app.ops.audit_chain import SEALED_AT_ONCE
-from app.services import events
 from app.vault import Vault, make_key
 from tests.factories.store import NOW, VAULT
 

@@ -11,6 +11,7 @@ from uuid import UUID
 import pytest
 from sqlalchemy import text
 
+from app.db import events
 from app.db.engine import Database
 from app.db.models import User
 from app.db.session import Session
@@ -19,7 +20,7 @@ from app.domain.errors import AuditEventNotFound
 from app.domain.events import EventName
 from app.domain.pages import PageRequest
 from app.domain.permissions import COMMAND_LINE, Permission, Principal, PrincipalKind, Role
-from app.services import api_keys, audit_events, events, organizations, plans, products, users
+from app.services import api_keys, audit_events, organizations, plans, products, users
 from app.services.api_keys import CreateApiKey
 from app.services.plans import CreatePlan
 from tests.factories.store import NOW, make_organization, make_product

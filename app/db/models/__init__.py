@@ -3,6 +3,7 @@
 from app.db.models.api_keys import ApiKey
 from app.db.models.archives import Archive
 from app.db.models.audit_events import AuditBase, AuditEvent, AuditLink, UnsealedAuditEvent
+from app.db.models.backups import Backup
 from app.db.models.base import Model
 from app.db.models.error_groups import ErrorGroupCount
 from app.db.models.idempotency_keys import IdempotencyKey
@@ -29,6 +30,7 @@ __all__ = [
     "AuditBase",
     "AuditEvent",
     "AuditLink",
+    "Backup",
     "ErrorGroupCount",
     "IdempotencyKey",
     "Identity",

@@ -11,9 +11,10 @@ from pydantic import AfterValidator, Field, StringConstraints, ValidationError
 
 from app.domain.maintenance import OPTIONS_BY_KIND, Options
 from app.domain.runs import RunKind, RunStatus
-from app.domain.schedules import MAX_CRON_LENGTH, MAX_SCHEDULES, NAME, MissedPolicy
+from app.domain.schedules import MAX_CRON_LENGTH, MAX_SCHEDULES, NAME, MissedPolicy, require_schedulable
 from app.domain.words import require_printable
 from app.services.schedules import PutSchedule, ScheduleState
+from app.web.schemas.backups import MakeBackup, VerifyBackup
 from app.web.schemas.base import Out, OutMoment, Wish
 from app.web.schemas.runs import MaintainTables, Prune, Reindex
 
@@ -22,6 +23,8 @@ OPTION_WISHES: Mapping[RunKind, type[Wish]] = {
     RunKind.ANALYZE: MaintainTables,
     RunKind.REINDEX: Reindex,
     RunKind.PRUNE: Prune,
+    RunKind.BACKUP: MakeBackup,
+    RunKind.VERIFY: VerifyBackup,
 }
 """What the options of each kind of run are read with: the same as when it is asked for at once."""
 
@@ -108,6 +111,7 @@ class ScheduleOut(Out):
 
 
 def _read_options(kind: RunKind, document: dict[str, Any], place: tuple[str | int, ...]) -> Options:
+    require_schedulable(kind)
     try:
         wish = OPTION_WISHES[kind].model_validate(document)
     except ValidationError as error:

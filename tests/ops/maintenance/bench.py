@@ -15,6 +15,7 @@ from app.db.engine import Database
 from app.db.models.base import new_id
 from app.db.workbench import Workbench
 from app.domain.maintenance import PruneOptions
+from app.domain.permissions import COMMAND_LINE
 from app.domain.runs import Outcome, Progress
 from app.ops.maintenance.prune import prune
 from app.settings import Settings
@@ -31,7 +32,7 @@ async def workbench(settings: Settings, clock: Clock, told: list[Progress] | Non
     try:
         async with direct_connection(settings.direct_url(url)) as direct:
             tell = (lambda progress: None) if told is None else told.append
-            yield Workbench(direct, database, settings, VAULT, clock, tell)
+            yield Workbench(direct, database, settings, VAULT, clock, tell, new_id(), COMMAND_LINE)
     finally:
         await database.close()
 

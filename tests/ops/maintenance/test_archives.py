@@ -13,6 +13,7 @@ from pathlib import Path
 
 import psycopg
 
+from app.db import events
 from app.db.engine import Database
 from app.domain.events import EventName
 from app.domain.maintenance import PruneOptions
@@ -20,7 +21,6 @@ from app.domain.permissions import COMMAND_LINE
 from app.ops import audit_chain
 from app.ops.maintenance import archived_trail, archives
 from app.ops.maintenance.prune import prune
-from app.services import events
 from app.settings import Settings
 from tests.conftest import Clock
 from tests.db.roles import PSQL

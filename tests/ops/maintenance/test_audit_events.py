@@ -13,6 +13,7 @@ import psycopg
 import pytest
 from psycopg import errors
 
+from app.db import events
 from app.db.engine import Database
 from app.db.workbench import Workbench
 from app.domain.audit_chain import Head, Verification, link_hash
@@ -21,7 +22,6 @@ from app.domain.permissions import COMMAND_LINE
 from app.domain.retention import Pruned, list_rules
 from app.ops import audit_chain
 from app.ops.maintenance.audit_events import prune_audit_events
-from app.services import events
 from app.settings import Settings
 from tests.conftest import Clock
 from tests.factories.store import VAULT

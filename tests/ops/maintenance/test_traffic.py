@@ -8,8 +8,10 @@ import httpx
 from fastapi import FastAPI
 
 from app.db.direct import direct_connection
+from app.db.models.base import new_id
 from app.db.workbench import Workbench
 from app.domain.maintenance import ReindexOptions, TableOptions
+from app.domain.permissions import COMMAND_LINE
 from app.domain.runs import RunStatus
 from app.ops.maintenance.reindex import reindex
 from app.ops.maintenance.vacuum import vacuum
@@ -28,7 +30,8 @@ async def test_validations_go_on_while_their_tables_are_vacuumed_and_their_index
     await validate(client, license_key, machineId="first")
 
     async with direct_connection(direct_url(runtime)) as direct:
-        bench = Workbench(direct, runtime.database, runtime.settings, runtime.vault, runtime.now, lambda progress: None)
+        parts = (runtime.database, runtime.settings, runtime.vault, runtime.now)
+        bench = Workbench(direct, *parts, lambda progress: None, new_id(), COMMAND_LINE)
         work = asyncio.create_task(maintain(bench))
         codes: list[str] = []
         while not work.done():

@@ -12,7 +12,9 @@ import psycopg
 
 from app.db.direct import direct_connection
 from app.db.engine import Database
+from app.db.models.base import new_id
 from app.db.workbench import Workbench
+from app.domain.permissions import COMMAND_LINE
 from app.domain.runs import Outcome, Progress
 from app.settings import Settings
 from app.vault import Vault
@@ -55,7 +57,8 @@ async def open_workshop(settings: Settings, url: str, *, direct_url: str | None 
     told: list[Progress] = []
     database = Database(url, pool_size=2)
     async with direct_connection(direct_url or url) as direct:
-        bench = Workbench(direct, database, settings, Vault((ENCRYPTION_KEY,)), lambda: NOW, told.append)
+        vault = Vault((ENCRYPTION_KEY,))
+        bench = Workbench(direct, database, settings, vault, lambda: NOW, told.append, new_id(), COMMAND_LINE)
         yield Workshop(bench, told, url)
     await database.close()
 

@@ -12,11 +12,11 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
+from app.db import events
 from app.domain.events import EventName
 from app.domain.permissions import COMMAND_LINE, Role
 from app.ops import audit_chain
 from app.runtime import Runtime
-from app.services import events
 from app.services.audit_events import EXPORTED_AT_ONCE
 from tests.conftest import Clock
 from tests.factories.http import create_organization, create_product

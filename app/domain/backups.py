@@ -1,0 +1,189 @@
+"""Backups: what each is, what proves it, and the document that says so beside its file."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+from app.domain.errors import Conflict, NotFound, Unavailable
+
+PRODUCT = "itechsmart-license-server"
+FORMAT = 1
+"""Of manifests; a higher one is of a newer release, which this one can't read."""
+MANIFEST_SUFFIX = ".manifest.json"
+
+
+class BackupNotFound(NotFound):
+    """There is no backup with this id."""
+
+    code = "BACKUP_NOT_FOUND"
+
+
+class BackupStateConflict(Conflict):
+    """The backup is not in a state in which this can be done."""
+
+    code = "BACKUP_STATE_CONFLICT"
+
+
+class BackupRefused(Conflict):
+    """The backup can't be used: its file, its manifest or what is in it is not what it should be."""
+
+    code = "BACKUP_REFUSED"
+
+
+class BackupUnavailable(Unavailable):
+    """Backups can't be written or read right now: a folder, a bucket, a program or a disk is in the way."""
+
+    code = "BACKUP_UNAVAILABLE"
+
+
+class BackupStatus(StrEnum):
+    """How far a backup is: only one that was restored on trial and found whole is verified."""
+
+    RUNNING = "running"
+    STORED = "stored"
+    VERIFIED = "verified"
+    FAILED = "failed"
+    EXPIRED = "expired"
+
+
+USABLE = frozenset({BackupStatus.STORED, BackupStatus.VERIFIED})
+
+
+class StoreName(StrEnum):
+    """Where files of backups are."""
+
+    LOCAL = "local"
+    S3 = "s3"
+
+
+OWN_TOOL = "license-server"
+"""The tool of our own backups; others (pgBackRest, a cloud) report theirs into the catalog."""
+
+
+@dataclass(frozen=True, slots=True)
+class TableContent:
+    """What a table holds: its rows, and a sum of their hashes that does not depend on their order."""
+
+    name: str
+    rows: int
+    checksum: str
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """What is known of a backup, as it stands beside its file.
+
+    `created_at` is the moment of the snapshot: nothing that was committed later is in the backup. `raw_bytes` is the
+    size of what pg_dump said, before compression; `bytes` and `sha256` are the file's. `key_fingerprints` tell which of
+    the installation's encryption keys open what is in it. `signature` is made with such a key over everything else.
+    """
+
+    id: UUID
+    created_at: datetime
+    file_name: str
+    bytes: int
+    raw_bytes: int
+    sha256: str
+    encrypted_for: str | None
+    database: str
+    database_bytes: int
+    server_version: str
+    tool_version: str
+    app_version: str
+    schema_head: str
+    tables: tuple[TableContent, ...]
+    key_fingerprints: tuple[str, ...]
+    duration_seconds: float
+    signature: str = ""
+
+    @property
+    def rows(self) -> int:
+        """The rows of all tables."""
+        return sum(table.rows for table in self.tables)
+
+    @property
+    def name(self) -> str:
+        """The name of the manifest's own file."""
+        return manifest_name(self.file_name)
+
+    def unsigned_text(self) -> str:
+        """What the signature is made over: everything else, in one way of writing it."""
+        document = self.as_document()
+        del document["signature"]
+        return json.dumps(document, sort_keys=True, separators=(",", ":"))
+
+    def as_text(self) -> str:
+        """The manifest's file."""
+        return json.dumps(self.as_document(), indent=2) + "\n"
+
+    def as_document(self) -> dict[str, Any]:
+        """As it is kept, with the names that answers use."""
+        return {
+            "format": FORMAT,
+            "product": PRODUCT,
+            "id": str(self.id),
+            "createdAt": self.created_at.astimezone(UTC).isoformat(),
+            "fileName": self.file_name,
+            "bytes": self.bytes,
+            "rawBytes": self.raw_bytes,
+            "sha256": self.sha256,
+            "compression": "zstd",
+            "encryptedFor": self.encrypted_for,
+            "database": self.database,
+            "databaseBytes": self.database_bytes,
+            "serverVersion": self.server_version,
+            "toolVersion": self.tool_version,
+            "appVersion": self.app_version,
+            "schemaHead": self.schema_head,
+            "tables": [{"name": one.name, "rows": one.rows, "checksum": one.checksum} for one in self.tables],
+            "keyFingerprints": list(self.key_fingerprints),
+            "durationSeconds": self.duration_seconds,
+            "signature": self.signature,
+        }
+
+
+def read_manifest(document: Mapping[str, Any]) -> Manifest:
+    """The manifest that `as_document` wrote; raises BackupRefused for one of something else, or of a newer release."""
+    try:
+        if document["product"] != PRODUCT:
+            raise BackupRefused(f"This is no backup of {PRODUCT}, but of {document['product']}.")
+        if document["format"] > FORMAT:
+            raise BackupRefused("The backup was made by a newer release, whose manifests this one can't read.")
+        return Manifest(
+            id=UUID(document["id"]),
+            created_at=datetime.fromisoformat(document["createdAt"]),
+            file_name=str(document["fileName"]),
+            bytes=int(document["bytes"]),
+            raw_bytes=int(document["rawBytes"]),
+            sha256=str(document["sha256"]),
+            encrypted_for=document["encryptedFor"],
+            database=str(document["database"]),
+            database_bytes=int(document["databaseBytes"]),
+            server_version=str(document["serverVersion"]),
+            tool_version=str(document["toolVersion"]),
+            app_version=str(document["appVersion"]),
+            schema_head=str(document["schemaHead"]),
+            tables=tuple(TableContent(one["name"], one["rows"], one["checksum"]) for one in document["tables"]),
+            key_fingerprints=tuple(document["keyFingerprints"]),
+            duration_seconds=float(document["durationSeconds"]),
+            signature=str(document["signature"]),
+        )
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise BackupRefused(f"The backup's manifest can't be read ({type(error).__name__}: {error}).") from error
+
+
+def backup_file_name(backup_id: UUID, created_at: datetime, *, is_encrypted: bool) -> str:
+    """The file's name: sorts by time, and holds the last digits of the id."""
+    suffix = ".dump.zst.age" if is_encrypted else ".dump.zst"
+    return f"backup-{created_at.astimezone(UTC):%Y%m%dT%H%M%SZ}-{backup_id.hex[-12:]}{suffix}"
+
+
+def manifest_name(file_name: str) -> str:
+    """The name of the manifest beside a backup's file."""
+    return file_name.partition(".")[0] + MANIFEST_SUFFIX

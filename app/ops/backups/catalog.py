@@ -1,0 +1,64 @@
+"""The catalog as runs keep it: what becomes of a backup, each change with its line in the audit trail."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+from app.db import events
+from app.db.models import Backup
+from app.db.queries import backups
+from app.db.session import Session
+from app.db.workbench import Workbench
+from app.domain.backups import OWN_TOOL, BackupStatus, Manifest, StoreName
+from app.domain.events import EventName
+
+
+async def begin(bench: Workbench, *, is_pinned: bool, note: str) -> UUID:
+    """Put a backup that begins on record; its id."""
+    async with bench.database.transaction() as tx:
+        backup = Backup(
+            tool=OWN_TOOL,
+            status=BackupStatus.RUNNING,
+            is_pinned=is_pinned,
+            note=note or None,
+            run_id=bench.run_id,
+            created_at=bench.now(),
+        )
+        tx.add(backup)
+        await tx.flush()
+        return backup.id
+
+
+async def store(bench: Workbench, manifest: Manifest, stores: Sequence[StoreName]) -> None:
+    """The backup's file and manifest are in their places."""
+    async with bench.database.transaction() as tx:
+        backup = await backups.lock_backup(tx, manifest.id)
+        backup.status = BackupStatus.STORED
+        backup.created_at = manifest.created_at
+        backup.finished_at = bench.now()
+        backup.file_name = manifest.file_name
+        backup.stores = [str(name) for name in stores]
+        backup.bytes = manifest.bytes
+        backup.sha256 = manifest.sha256
+        backup.manifest = manifest.as_document()
+        await _tell(tx, bench, EventName.BACKUP_STORED, backup, bytes=manifest.bytes, sha256=manifest.sha256)
+
+
+async def fail(bench: Workbench, backup_id: UUID, reason: str) -> None:
+    """Nothing came of the backup."""
+    async with bench.database.transaction() as tx:
+        backup = await backups.lock_backup(tx, backup_id)
+        if backup.status != BackupStatus.RUNNING:
+            return
+        backup.status = BackupStatus.FAILED
+        backup.finished_at = bench.now()
+        backup.failure = reason
+        await _tell(tx, bench, EventName.BACKUP_FAILED, backup, reason=reason)
+
+
+async def _tell(tx: Session, bench: Workbench, event: EventName, backup: Backup, **data: Any) -> None:
+    told = {"fileName": backup.file_name, "runId": str(bench.run_id), **data}
+    known = {name: value for name, value in told.items() if value is not None}
+    await events.record(tx, bench.asker, event, backup.id, now=bench.now(), data=known)
