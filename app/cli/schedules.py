@@ -15,8 +15,9 @@ from app.cli.run_results import line_of_run
 from app.cli.runs import GOOD_ENDS, run_card, show_end
 from app.db.models import Run
 from app.db.session import Session
-from app.domain.maintenance import read_options
+from app.domain.maintenance import SCHEDULABLE, read_options
 from app.domain.permissions import COMMAND_LINE
+from app.domain.run_evidence import command_of
 from app.domain.runs import RunKind, RunTrigger
 from app.domain.schedules import NAME, MissedPolicy, ScheduleNotFound, has_options, require_schedulable
 from app.runner import do_at_once
@@ -36,6 +37,7 @@ def _require_name(text: str) -> str:
 
 
 Name = Annotated[str, typer.Argument(parser=parser(_require_name), metavar="NAME")]
+KINDS = f"What to do: {', '.join(sorted(SCHEDULABLE))}; needed for a new schedule. Others need a person."
 Several = typer.Option(parser=parse_text, metavar="NAME", help="Only this one; may be repeated.")
 
 
@@ -71,7 +73,7 @@ def show_one(name: Name, as_json: AsJson = False) -> None:
 @app.command("set")
 def set_one(
     name: Name,
-    kind: Annotated[RunKind | None, typer.Option(help="What to do; needed for a new schedule.")] = None,
+    kind: Annotated[RunKind | None, typer.Option(help=KINDS)] = None,
     cron: Annotated[str | None, typer.Option(help="When, such as '30 4 * * SUN'; needed for a new schedule.")] = None,
     table: Annotated[list[str] | None, Several] = None,
     index: Annotated[list[str] | None, Several] = None,
@@ -179,7 +181,7 @@ async def _wish(
         kind, cron = kind or RunKind(present.kind), cron or present.cron
     require_schedulable(kind)
     if not has_options(kind, options):
-        raise typer.BadParameter(f"{kind} has no such option: see license-server maintenance {kind} --help")
+        raise typer.BadParameter(f"{kind} has no such option: see {command_of(kind)} --help")
     return PutSchedule(name, kind, cron, read_options(kind, options) if options else None, missed=missed)
 
 

@@ -67,6 +67,17 @@ class Grant:
 
 
 @dataclass(frozen=True, slots=True)
+class RestoreRights:
+    """What a role may do of what a restore needs; the names of role and database are written as SQL wants them."""
+
+    role: str
+    database: str
+    may_create: bool
+    is_owner: bool
+    may_end_sessions: bool
+
+
+@dataclass(frozen=True, slots=True)
 class ScheduleFacts:
     """A schedule as the database has it: whoever changed it there may have broken it.
 
@@ -194,6 +205,37 @@ def judge_upkeep(foreign: Sequence[str], owner: str, role: str, has_privilege: b
         f"GRANT MAINTAIN ON ALL TABLES IN SCHEMA public TO {role};" if has_privilege else f"GRANT {owner} TO {role};"
     )
     return Finding(check, Level.WARNING, sentence, f"Set DATABASE_DIRECT_URL to the database as {owner}, or {grant}")
+
+
+def judge_restore_rights(rights: RestoreRights, server_role: str, *, verifies_here: bool) -> Finding:
+    """Whether backups can be restored as this role, and restored on trial where that is done on the same server."""
+    check, lacking, grants = "restore_grants", [], []
+    if not rights.may_create:
+        lacking.append("create databases")
+        grants.append(f"ALTER ROLE {rights.role} CREATEDB;")
+    if not rights.is_owner:
+        lacking.append(f"rename {rights.database}")
+        grants.append(f"ALTER DATABASE {rights.database} OWNER TO {rights.role};")
+    if not rights.may_end_sessions:
+        lacking.append(f"end the sessions of {server_role}")
+        grants.append(f"GRANT pg_signal_backend TO {rights.role};")
+    if not lacking:
+        return Finding(check, Level.GOOD, f"The role {rights.role} may do what a restore needs.")
+    what = "verified or restored" if verifies_here and not rights.may_create else "restored"
+    sentence = f"Backups can't be {what} as {rights.role}, which may not {', '.join(lacking)}."
+    return Finding(check, Level.WARNING, sentence, " ".join(grants))
+
+
+def judge_verify_server(facts: ServerFacts, rights: RestoreRights, major: int) -> Finding:
+    """Whether backups of a server of this version can be restored on trial at VERIFY_DATABASE_URL."""
+    check = "verify_database"
+    if facts.major < major:
+        sentence = f"VERIFY_DATABASE_URL is PostgreSQL {facts.major}, older than the {major} that backups are of."
+        return Finding(check, Level.BAD, sentence, f"Set VERIFY_DATABASE_URL to a PostgreSQL {major}, or to none.")
+    if not rights.may_create:
+        sentence = f"At VERIFY_DATABASE_URL the role {rights.role} may not create databases: nothing can be verified."
+        return Finding(check, Level.BAD, sentence, f"ALTER ROLE {rights.role} CREATEDB;")
+    return Finding(check, Level.GOOD, f"Backups can be verified as {rights.role} at VERIFY_DATABASE_URL.")
 
 
 def judge_schedules(schedules: Sequence[ScheduleFacts], now: datetime, *, is_ours: bool) -> Iterator[Finding]:

@@ -70,20 +70,25 @@ TITLES: Mapping[SectionName, str] = {
     SectionName.OPERATORS: "Operators",
     SectionName.PERFORMANCE: "Performance",
     SectionName.CAPACITY: "Capacity",
-    SectionName.RESTORE_TEST: "Restore test",
+    SectionName.RESTORE_TEST: "Restores on trial, and drills",
 }
 
 _NEW_BY_PERIOD: Mapping[Period, tuple[SectionName, ...]] = {
-    Period.DAILY: (SectionName.HEALTH, SectionName.ERRORS, SectionName.RESOURCES, SectionName.DATABASE),
+    Period.DAILY: (
+        SectionName.HEALTH,
+        SectionName.ERRORS,
+        SectionName.RESOURCES,
+        SectionName.DATABASE,
+        SectionName.BACKUPS,
+    ),
     Period.WEEKLY: (SectionName.VACUUM, SectionName.SLOW_QUERIES, SectionName.GROWTH, SectionName.SECURITY),
-    Period.MONTHLY: (SectionName.PRUNE, SectionName.REINDEX, SectionName.CERTIFICATES, SectionName.BACKUPS),
+    Period.MONTHLY: (SectionName.PRUNE, SectionName.REINDEX, SectionName.CERTIFICATES, SectionName.RESTORE_TEST),
     Period.QUARTERLY: (
         SectionName.ACCOUNTS,
         SectionName.API_KEYS,
         SectionName.OPERATORS,
         SectionName.PERFORMANCE,
         SectionName.CAPACITY,
-        SectionName.RESTORE_TEST,
     ),
 }
 

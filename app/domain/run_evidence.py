@@ -21,6 +21,15 @@ LATEST: Mapping[RunKind, timedelta] = {
 }
 """The rhythm of the schedules, and a few days for a run that failed and was done again."""
 
+_COMMANDS: Mapping[RunKind, str] = {
+    RunKind.BACKUP: "backup",
+    RunKind.VERIFY: "backups verify",
+    RunKind.RESTORE: "restore",
+    RunKind.ROLLBACK: "restore rollback",
+    RunKind.DRILL: "drill",
+}
+"""Those of backups; the others are `maintenance` and the kind."""
+
 
 @dataclass(frozen=True, slots=True)
 class EndedRun:
@@ -44,9 +53,14 @@ class RunEvidence:
     installed_at: datetime | None
 
 
+def command_of(kind: RunKind) -> str:
+    """The command that does a run of this kind."""
+    return f"license-server {_COMMANDS.get(kind, f'maintenance {kind}')}"
+
+
 def judge_runs(evidence: RunEvidence, now: datetime) -> Finding:
     """What is said of the runs of a kind."""
-    check, action = f"last_{evidence.kind}", f"license-server maintenance {evidence.kind}"
+    check, action = f"last_{evidence.kind}", command_of(evidence.kind)
     if evidence.succeeded_at is None:
         if not evidence.runs and not _is_overdue(evidence.kind, evidence.installed_at, now):
             return Finding(check, Level.GOOD, f"No {evidence.kind} has run yet, and none is due.")

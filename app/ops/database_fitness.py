@@ -76,7 +76,7 @@ def _check_tools(major: int) -> list[Finding]:
         path = find_tool(name)
         version = None if path is None else tool_version(path)
         if version is None:
-            sentence = f"{name} is not there, or does not run: no dump can be made with it."
+            sentence = f"{name} is not there, or does not run: backups can be neither made nor restored."
             findings.append(Finding("tools", Level.WARNING, sentence, f"apt-get install postgresql-client-{major}"))
         elif version < major:
             sentence = f"{path} is of version {version}, and refuses a server of version {major}."
@@ -119,11 +119,13 @@ async def _check_direct(settings: Settings, database: Database, url: str) -> lis
     """The address for migrations and maintenance: whether it is there, direct, of this database, and of use."""
     async with database.transaction() as tx:
         identity = await fitness.read_identity(tx)
+        server_role = (await fitness.read_server_facts(tx)).role
     url = settings.direct_url(url)
     try:
         async with _opened(settings, url) as direct, direct.transaction() as tx:
             facts = await fitness.read_server_facts(tx)
             foreign = await fitness.list_foreign_tables(tx)
+            rights = await fitness.read_restore_rights(tx, server_role)
             is_same = await fitness.read_identity(tx) == identity
         is_behind_pooler = settings.database_direct_url is not None and await poolers.is_behind_pooler(url)
     except DatabaseUnavailable as error:
@@ -137,7 +139,30 @@ async def _check_direct(settings: Settings, database: Database, url: str) -> lis
         sentence = "DATABASE_DIRECT_URL and DATABASE_URL are different databases: migrations and maintenance miss ours."
         findings.append(Finding("direct_url", Level.BAD, sentence, "Set DATABASE_DIRECT_URL to the same database."))
     owner, tables = foreign[0][1] if foreign else "", [table for table, _ in foreign]
-    return [*findings, rules.judge_upkeep(tables, owner, facts.role, has_privilege=facts.major >= 17)]
+    verifies_here = settings.verify_database_url is None
+    return [
+        *findings,
+        rules.judge_upkeep(tables, owner, facts.role, has_privilege=facts.major >= 17),
+        rules.judge_restore_rights(rights, server_role, verifies_here=verifies_here),
+        *await _check_verify_server(settings, facts.major),
+    ]
+
+
+async def _check_verify_server(settings: Settings, major: int) -> list[Finding]:
+    """The server on which backups are restored on trial, where it is another one."""
+    if settings.verify_database_url is None:
+        return []
+    try:
+        async with (
+            _opened(settings, settings.verify_database_url.get_secret_value()) as server,
+            server.transaction() as tx,
+        ):
+            facts = await fitness.read_server_facts(tx)
+            rights = await fitness.read_restore_rights(tx, facts.role)
+    except DatabaseUnavailable as error:
+        sentence = f"The database does not answer at VERIFY_DATABASE_URL ({_reason(error)}): nothing can be verified."
+        return [Finding("verify_database", Level.BAD, sentence, "Start it, or mend VERIFY_DATABASE_URL.")]
+    return [rules.judge_verify_server(facts, rights, major)]
 
 
 async def _check_contents(

@@ -38,7 +38,10 @@ def check_settings(inspected: Inspection) -> list[Finding]:
 
 def check_files(settings: Settings) -> list[Finding]:
     """Folders, files with secrets, room on the disks, and how many files may be open."""
-    findings = [_check_folder("data_dir", "DATA_DIR", settings.data_dir)]
+    findings = [
+        _check_folder("data_dir", "DATA_DIR", settings.data_dir),
+        _check_folder("backup_dir", "BACKUP_DIR", settings.backup_dir),
+    ]
     findings += check_disks(settings)
     findings += _check_env_file(ENV_FILE)
     findings += _check_key_file(settings)
@@ -56,6 +59,11 @@ def check_disks(settings: Settings) -> list[Finding]:
 def free_bytes(folder: Path) -> ByteCount:
     """The room on the disk of a folder, or of the nearest one above that exists."""
     return ByteCount(shutil.disk_usage(_nearest(folder.resolve())).free)
+
+
+def shares_disk(one: Path, other: Path) -> bool:
+    """Whether two folders, there or not yet, lie on the same disk."""
+    return _nearest(one.resolve()).stat().st_dev == _nearest(other.resolve()).stat().st_dev
 
 
 async def check_port(settings: Settings) -> list[Finding]:

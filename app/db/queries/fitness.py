@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, LiteralString
 
@@ -10,7 +11,7 @@ from sqlalchemy import case, func, select
 from app.db.models import Model, Schedule, User
 from app.db.session import Session, driver_connection
 from app.db.sql import read_sql
-from app.domain.fitness import Grant, ScheduleFacts, ServerFacts
+from app.domain.fitness import Grant, RestoreRights, ScheduleFacts, ServerFacts
 from app.domain.permissions import Role
 
 ONLY_GROWING = ["audit_bases", "audit_events", "audit_links"]
@@ -18,6 +19,7 @@ ONLY_GROWING = ["audit_bases", "audit_events", "audit_links"]
 _READ_SERVER_FACTS = read_sql("read_server_facts")
 _READ_GRANTS = read_sql("read_grants")
 _READ_UPKEEP = read_sql("read_upkeep")
+_READ_RESTORE_RIGHTS = read_sql("read_restore_rights")
 _READ_IDENTITY = """
     SELECT datname, oid::bigint, pg_postmaster_start_time()
     FROM pg_database WHERE datname = current_database()"""
@@ -46,6 +48,12 @@ async def list_unfit_grants(tx: Session) -> list[Grant]:
 async def list_foreign_tables(tx: Session) -> list[tuple[str, str]]:
     """Our tables that the session's role can't look after, with their owners."""
     return [(row[0], row[1]) for row in await _read(tx, _READ_UPKEEP, {"tables": _our_tables()})]
+
+
+async def read_restore_rights(tx: Session, server_role: str) -> RestoreRights:
+    """What the session's role may do that a restore needs, where the server works as that role, its name quoted."""
+    [row] = await _read(tx, _READ_RESTORE_RIGHTS, {"server_role": server_role})
+    return RestoreRights(*row)
 
 
 async def read_identity(tx: Session) -> tuple[Any, ...]:
@@ -83,7 +91,7 @@ def _our_tables() -> list[str]:
 
 
 async def _read(
-    tx: Session, statement: LiteralString, parameters: dict[str, list[str]] | None = None
+    tx: Session, statement: LiteralString, parameters: Mapping[str, list[str] | str] | None = None
 ) -> list[tuple[Any, ...]]:
     cursor = await (await driver_connection(tx)).execute(statement, parameters)
     return await cursor.fetchall()

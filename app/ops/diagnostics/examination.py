@@ -9,6 +9,7 @@ from typing import Any
 
 from app.db.deadline import Deadline
 from app.db.engine import Database
+from app.domain.diagnostics import backups as backup_rules
 from app.domain.diagnostics import bloat as bloat_rules
 from app.domain.diagnostics import connections as connection_rules
 from app.domain.diagnostics import foreign_keys as foreign_key_rules
@@ -26,6 +27,7 @@ from app.domain.diagnostics.answers import MAX_ITEMS
 from app.domain.errors import Unavailable
 from app.domain.findings import Finding, Level
 from app.ops.diagnostics import (
+    backups,
     bloat,
     connections,
     foreign_keys,
@@ -77,6 +79,7 @@ def _checks(now: datetime) -> Iterator[Check]:
     yield "locks", locks.look, lock_rules.judge
     yield "transactions", transactions.look, transaction_rules.judge
     yield "wraparound", wraparound.look, wraparound_rules.judge
+    yield "backups", partial(backups.look, now=now), partial(backup_rules.judge, now=now)
     yield "replication", replication.look, replication_rules.judge
     yield "invalid_objects", invalid_objects.look, invalid_rules.judge
     yield "vacuum", vacuum.look, vacuum_rules.judge

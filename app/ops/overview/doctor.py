@@ -13,6 +13,7 @@ from app.ops.certificates import check_certificates
 from app.ops.database_fitness import Clock, check_database
 from app.ops.installation import check_files, check_port, check_settings
 from app.ops.neighbours import check_identity_provider, check_mail_server, check_shared_store
+from app.ops.overview.backups import check_backups
 from app.settings import Inspection
 from app.vault import Vault, VaultError
 
@@ -63,5 +64,8 @@ async def _in_time(name: str, check: Awaitable[list[Finding]]) -> list[Finding]:
 async def _check_database(patient: Patient, clock: Clock) -> list[Finding]:
     findings = [] if patient.absence is None else [patient.absence]
     if patient.url is not None:
-        findings += await check_database(patient.inspected.settings, patient.url, patient.vault, clock)
+        settings = patient.inspected.settings
+        findings += await check_database(settings, patient.url, patient.vault, clock)
+        if any(one.check == "database_schema" and one.level is Level.GOOD for one in findings):
+            findings += await check_backups(settings, patient.url, clock())
     return findings

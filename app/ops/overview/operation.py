@@ -1,4 +1,4 @@
-"""Sections about the running server: health, errors, resources, database, security, certificates, backups."""
+"""Sections about the running server: health, errors, resources, database, security, certificates."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from datetime import timedelta
 
 import psutil
 
+from app.domain.backup_evidence import BACKUP_CHECKS
 from app.domain.findings import Finding, Level
 from app.domain.reports import Row, Section, SectionName, Table
 from app.domain.resources import ResourceUse, judge_resources
@@ -63,8 +64,9 @@ async def look_at_resources(inquiry: Inquiry) -> Section:
 
 
 async def look_at_database(inquiry: Inquiry) -> Section:
-    """What the examination of the database found, unless it is good."""
-    findings = await examination.examine(inquiry.database, now=inquiry.now)
+    """What the examination of the database found, unless it is good; backups have a section of their own."""
+    examined = await examination.examine(inquiry.database, now=inquiry.now)
+    findings = [one for one in examined if one.check not in BACKUP_CHECKS]
     remarkable = tuple(one for one in findings if one.level is not Level.GOOD)
     good = Finding("examination", Level.GOOD, f"{number_of(len(findings), 'check')} of the database found nothing.")
     return Section(SectionName.DATABASE, remarkable or (good,))
@@ -84,18 +86,6 @@ async def look_at_certificates(inquiry: Inquiry) -> Section:
     found = await certificates.check_certificates(hosts, now=inquiry.now, seconds=CERTIFICATES_SECONDS)
     none = Finding("certificates", Level.UNAVAILABLE, "TLS_PROBE_HOSTS names no host to look at.")
     return Section(SectionName.CERTIFICATES, tuple(found) or (none,))
-
-
-async def look_at_backups(inquiry: Inquiry) -> Section:
-    """That there are none."""
-    sentence = "This release makes no backups: make your own, and check them; there is no evidence of them here."
-    return Section(SectionName.BACKUPS, (Finding("backups", Level.UNAVAILABLE, sentence),))
-
-
-async def look_at_restore_test(inquiry: Inquiry) -> Section:
-    """That there is none."""
-    sentence = "This release restores no backups: restore one of your own beside the database, and compare."
-    return Section(SectionName.RESTORE_TEST, (Finding("restore_test", Level.UNAVAILABLE, sentence),))
 
 
 async def _readiness(inquiry: Inquiry) -> health.Readiness:

@@ -13,7 +13,7 @@ from app.domain.errors import DomainError
 from app.domain.findings import Finding, Level
 from app.domain.reports import LENGTH_BY_PERIOD, Period, Report, Section, SectionName, sections_of
 from app.domain.security import Window
-from app.ops.overview import access, operation, upkeep
+from app.ops.overview import access, backups, operation, upkeep
 from app.ops.overview.inquiry import Inquiry, Installation
 from app.telemetry.logging import log
 
@@ -35,13 +35,13 @@ _LOOK_AT: Mapping[SectionName, Callable[[Inquiry], Awaitable[Section]]] = {
     SectionName.PRUNE: upkeep.look_at_prune,
     SectionName.REINDEX: upkeep.look_at_reindex,
     SectionName.CERTIFICATES: operation.look_at_certificates,
-    SectionName.BACKUPS: operation.look_at_backups,
+    SectionName.BACKUPS: backups.look_at_backups,
     SectionName.ACCOUNTS: access.look_at_accounts,
     SectionName.API_KEYS: access.look_at_api_keys,
     SectionName.OPERATORS: access.look_at_operators,
     SectionName.PERFORMANCE: upkeep.look_at_performance,
     SectionName.CAPACITY: upkeep.look_at_capacity,
-    SectionName.RESTORE_TEST: operation.look_at_restore_test,
+    SectionName.RESTORE_TEST: backups.look_at_restore_test,
 }
 
 
