@@ -27,12 +27,6 @@ def find_tool(name: str) -> Path | None:
     return None if found is None else Path(found)
 
 
-def tool_version(path: Path) -> int | None:
-    """18 of a program that says `pg_dump (PostgreSQL) 18.6`; None when it does not run."""
-    version = _full_version(path)
-    return None if version is None else _major(version)
-
-
 def find_fitting_tool(name: str, major: int) -> tuple[Path, str] | None:
     """The program of this major version, or the next later one, and its version; None without any.
 

@@ -13,7 +13,7 @@ from app.db.migrations import head_revision
 from app.db.queries import encryption, fitness, health
 from app.db.queries.run_evidence import find_run_evidence
 from app.db.session import driver_connection
-from app.db.tools import TOOLS, find_tool, tool_version
+from app.db.tools import TOOLS, find_fitting_tool, find_newest_tool
 from app.domain import fitness as rules
 from app.domain.errors import DatabaseUnavailable
 from app.domain.findings import Finding, Level
@@ -73,16 +73,17 @@ async def _check_server(database: Database, now: Clock) -> list[Finding]:
 def _check_tools(major: int) -> list[Finding]:
     findings = []
     for name in TOOLS:
-        path = find_tool(name)
-        version = None if path is None else tool_version(path)
-        if version is None:
-            sentence = f"{name} is not there, or does not run: backups can be neither made nor restored."
-            findings.append(Finding("tools", Level.WARNING, sentence, f"apt-get install postgresql-client-{major}"))
-        elif version < major:
-            sentence = f"{path} is of version {version}, and refuses a server of version {major}."
-            findings.append(Finding("tools", Level.BAD, sentence, f"apt-get install postgresql-client-{major}"))
+        action = f"apt-get install postgresql-client-{major}"
+        fitting, newest = find_fitting_tool(name, major), find_newest_tool(name)
+        if fitting is not None:
+            findings.append(Finding("tools", Level.GOOD, f"{name} {fitting[1]} fits the server."))
+        elif newest is not None:
+            path, version = newest
+            sentence = f"{path} is of version {version}, and refuses a server of version {major}: there are no backups."
+            findings.append(Finding("tools", Level.BAD, sentence, action))
         else:
-            findings.append(Finding("tools", Level.GOOD, f"{name} {version} fits the server."))
+            sentence = f"{name} is not there, or does not run: backups can be neither made nor restored."
+            findings.append(Finding("tools", Level.WARNING, sentence, action))
     return findings
 
 

@@ -15,7 +15,7 @@ from app.domain.runs import RunKind, RunStatus
 from app.domain.words import ByteCount
 from tests.factories.store import NOW
 
-DAILY = (SectionName.HEALTH, SectionName.ERRORS, SectionName.RESOURCES, SectionName.DATABASE)
+DAILY = (SectionName.HEALTH, SectionName.ERRORS, SectionName.RESOURCES, SectionName.DATABASE, SectionName.BACKUPS)
 GOOD, UNAVAILABLE, WARNING, BAD = (Finding(level, level, f"It is {level}.") for level in Level)
 
 
@@ -27,7 +27,7 @@ def report(*findings: Finding, table: Table | None = None) -> Report:
 def test_each_report_looks_at_all_that_the_one_before_looks_at_and_more() -> None:
     assert sections_of(Period.DAILY) == DAILY
     counts = [len(sections_of(period)) for period in Period]
-    assert counts == [4, 8, 12, 18]
+    assert counts == [5, 9, 13, 18]
     for shorter, longer in zip(Period, list(Period)[1:], strict=False):
         assert sections_of(longer)[: len(sections_of(shorter))] == sections_of(shorter)
     assert set(sections_of(Period.QUARTERLY)) == set(SectionName) == set(TITLES)

@@ -19,12 +19,7 @@ from tests.conftest import Clock, make_settings
 from tests.db.stoppable import Stoppable
 from tests.web.logs import captured_lines
 
-NEEDS_NO_DATABASE = {
-    SectionName.RESOURCES,
-    SectionName.CERTIFICATES,
-    SectionName.BACKUPS,
-    SectionName.RESTORE_TEST,
-}
+NEEDS_NO_DATABASE = {SectionName.RESOURCES, SectionName.CERTIFICATES}
 
 
 async def compiled(runtime: Runtime) -> Report:

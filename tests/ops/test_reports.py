@@ -65,13 +65,6 @@ async def test_a_new_installation_has_a_report_of_every_period(runtime: Runtime)
     assert remarkable == set()
 
 
-async def test_backups_that_are_not_made_are_unavailable(runtime: Runtime) -> None:
-    found = await section(runtime, SectionName.BACKUPS, Period.MONTHLY)
-
-    assert found.findings[0].level is Level.UNAVAILABLE
-    assert "makes no backups" in found.findings[0].sentence
-
-
 async def test_the_certificates_of_hosts_that_are_watched_are_looked_at(runtime: Runtime, tmp_path: Path) -> None:
     begin = datetime.now(UTC) - timedelta(days=100)
     certificate = Authority(tmp_path).issue(begin, timedelta(days=90))

@@ -67,5 +67,5 @@ async def _check_database(patient: Patient, clock: Clock) -> list[Finding]:
         settings = patient.inspected.settings
         findings += await check_database(settings, patient.url, patient.vault, clock)
         if any(one.check == "database_schema" and one.level is Level.GOOD for one in findings):
-            findings += await check_backups(settings, patient.url, clock())
+            findings += await _in_time("backups", check_backups(settings, patient.url, clock()))
     return findings

@@ -27,6 +27,9 @@ CHECKS = {
     "connections",
     "locks",
     "transactions",
+    "last_backup",
+    "last_verification",
+    "last_drill",
     "wraparound",
     "replication",
     "invalid_objects",
@@ -143,7 +146,7 @@ async def test_a_role_without_grants_gets_honest_answers(
     assert "permission denied for function pgstat" in (exact.reason or "")
     assert sizes.items[0].total_bytes > 0
     unsure = {finding.check for finding in findings if finding.level is Level.UNAVAILABLE}
-    assert {"locks", "transactions", "slow_queries", "replication", "sequences"} <= unsure
+    assert {"locks", "transactions", "slow_queries", "replication", "sequences", "last_backup"} <= unsure
 
 
 def test_every_statement_says_why_it_is_and_reads_no_table_of_ours() -> None:
