@@ -57,7 +57,7 @@ RUN apt-get update \
     && groupadd --gid 10001 license-server \
     && useradd --uid 10001 --gid 10001 --no-log-init --no-create-home --home-dir /data \
         --shell /usr/sbin/nologin license-server \
-    && install --directory --owner=10001 --group=10001 --mode=0700 /data
+    && install --directory --owner=10001 --group=10001 --mode=0700 /data /backups
 
 COPY --from=build /opt/venv /opt/venv
 COPY --from=build /srv/license-server /srv/license-server

@@ -12,7 +12,7 @@ import jsonschema
 import pytest
 
 from app.db.embedded import EXTENSIONS
-from tests.house.container_files import ROOT, compose, only, services, setting_names, sub_commands
+from tests.house.container_files import ROOT, compose, final_stage, only, services, setting_names, sub_commands
 
 INIT_SECRETS = ROOT / "deploy/compose/init-secrets"
 SCRIPTS = [INIT_SECRETS]
@@ -66,7 +66,16 @@ def test_the_server_works_with_a_read_only_root_and_no_privileges() -> None:
     assert server["cap_drop"] == ["ALL"]
     assert server["security_opt"] == ["no-new-privileges:true"]
     assert [mount.split(":")[0] for mount in server["tmpfs"]] == ["/tmp"]
-    assert [volume.split(":")[1] for volume in server["volumes"]] == json.loads(only("VOLUME"))
+    assert [volume.split(":")[1] for volume in server["volumes"]] == [*json.loads(only("VOLUME")), "/backups"]
+
+
+def test_backups_lie_on_a_volume_of_their_own_that_the_server_may_write_to() -> None:
+    server = services()["license-server"]
+
+    assert server["environment"]["BACKUP_DIR"] == "/backups"
+    assert "license-server-backups:/backups" in server["volumes"]
+    [made] = [one.rest for one in final_stage() if "install --directory" in one.rest]
+    assert "install --directory --owner=10001 --group=10001 --mode=0700 /data /backups" in made
 
 
 def test_the_server_waits_until_the_database_is_healthy() -> None:

@@ -52,6 +52,15 @@ RECIPES = {
         "`openssl s_client ... -dates`": "license-server certificates",
         "days until the certificate expires": "license-server certificates",
     },
+    "Backup and recovery": {
+        "`backup-database.sh`": "license-server backup",
+        "`find -mtime +30 -delete`": "license-server backups expire --dry-run",
+        "crontab: daily": "[`daily-backup`](#schedules)",
+        "crontab: weekly": "[`weekly-verify`](#schedules)",
+        "`backup-to-s3.sh`": "BACKUP_S3_URL",
+        "`restore-database.sh`": "license-server restore rollback",
+        "`backup-config.sh`": "license-server configuration backup",
+    },
     "Maintenance tasks": {
         "daily: `curl /health`": "`health`",
         "daily: `docker compose logs": "license-server errors",
@@ -65,7 +74,7 @@ RECIPES = {
         "monthly: delete `/var/log/*.log`": "[retention](#retention)",
         "monthly: `REINDEX DATABASE`": "license-server maintenance reindex",
         "monthly: `openssl s_client": "`certificates`",
-        "monthly: test a restore": "`backups`",
+        "monthly: test a restore": "license-server backups verify",
         "quarterly: review access logs": "license-server audit list",
         "quarterly: update passwords": "nothing",
         "quarterly: review API keys": "license-server api-keys rotate",
@@ -75,7 +84,7 @@ RECIPES = {
         "quarterly: review indexes": "license-server database unused-indexes",
         "quarterly: growth, capacity": "`capacity`",
         "quarterly: scaling, allocation, infrastructure": "license-server doctor",
-        "quarterly: disaster recovery test": "`restore_test`",
+        "quarterly: disaster recovery test": "license-server drill",
         "quarterly: failover, documentation, training": "license-server doctor",
     },
 }
@@ -112,7 +121,7 @@ def test_every_recipe_of_the_guide_has_a_row_that_says_what_does_it(section: str
 
 
 def test_sections_without_rows_say_that_they_come_later() -> None:
-    for section in ("Alerting", "Backup and recovery", "Monitoring dashboard"):
+    for section in ("Alerting", "Monitoring dashboard"):
         assert section_text(section).lstrip().startswith("**Later**"), section
     assert "/health" in section_text("Health monitoring")
 
@@ -133,9 +142,10 @@ def test_every_command_that_operations_names_exists_with_its_options() -> None:
 def test_every_schedule_and_section_of_reports_that_the_guides_tasks_name_exists() -> None:
     tasks = rows("Maintenance tasks")
 
-    schedules = {name for _, rest in tasks for name in re.findall(r"`((?:weekly|monthly|daily)-\w+)`", rest)}
+    mapped = [*tasks, *rows("Backup and recovery")]
+    schedules = {name for _, rest in mapped for name in re.findall(r"`((?:weekly|monthly|daily)-\w+)`", rest)}
     assert schedules <= {name for name, _ in USUAL_SCHEDULES.values()}
-    assert len(schedules) == 2
+    assert len(schedules) == 4
     for first, rest in tasks:
         period = next((one for one in Period if first.startswith(one)), None)
         named = {name for name in re.findall(r"`(\w+)`", rest.partition(" | ")[0]) if name in set(SectionName)}

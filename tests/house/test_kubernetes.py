@@ -46,12 +46,14 @@ def test_the_cron_job_looks_every_five_minutes_and_never_twice_at_once() -> None
     assert container["args"][:2] == ["schedules", "run-due"]
 
 
-def test_what_the_cron_job_archives_outlives_its_pod() -> None:
+@pytest.mark.parametrize("name", ["ARCHIVE_DIR", "BACKUP_DIR"])
+def test_what_the_cron_job_archives_and_backs_up_outlives_its_pod(name: str) -> None:
     manifest = yaml.safe_load((ROOT / "deploy/kubernetes/cronjob-maintenance.yaml").read_text())
     pod = manifest["spec"]["jobTemplate"]["spec"]["template"]["spec"]
     [container] = pod["containers"]
 
     claims = {volume["name"] for volume in pod["volumes"] if "persistentVolumeClaim" in volume}
     kept = [mount["mountPath"] for mount in container["volumeMounts"] if mount["name"] in claims]
-    [folder] = [one["value"] for one in container["env"] if one["name"] == "ARCHIVE_DIR"]
+    [folder] = [one["value"] for one in container["env"] if one["name"] == name]
+    assert pod["securityContext"]["fsGroup"] == 10001
     assert any(folder.startswith(f"{path}/") for path in kept)
