@@ -75,13 +75,13 @@ def put_backup(url: str, days: float, now: datetime = NOW, **fields: Any) -> Non
     execute(url, f"INSERT INTO backups ({names}) VALUES ({marks})", *row.values())
 
 
-def put_run(url: str, kind: str, status: str, days: float, failure: str | None = None) -> None:
+def put_run(url: str, kind: str, status: str, days: float, failure: str | None = None, result: str = "{}") -> None:
     at = NOW - timedelta(days=days)
     execute(
         url,
         "INSERT INTO runs (id, kind, mutex_group, status, options, trigger, requested_by_kind, requested_at,"
-        " finished_at, failure) VALUES (%s, %s, 'backups', %s, '{}', 'schedule', 'schedule', %s, %s, %s)",
-        *(uuid4(), kind, status, at, at, failure),
+        " finished_at, failure, result) VALUES (%s, %s, 'backups', %s, '{}', 'schedule', 'schedule', %s, %s, %s, %s)",
+        *(uuid4(), kind, status, at, at, failure, result),
     )
 
 
@@ -161,7 +161,9 @@ async def test_the_restore_test_tells_the_measured_time_and_overdue_drills(runti
     put_backup(url, 11, status="verified", verified_at=at, recovery_seconds=34.42)
     put_backup(url, 2, status="failed", failure="licenses has 9 of 3000 rows.")
     put_run(url, "verify", "failed", 2, "licenses has 9 of 3000 rows.")
-    put_run(url, "drill", "succeeded", 101)
+    measured = {"recoverySeconds": 61.25, "dataLossSeconds": 3600, "gaps": [{"sentence": "No bundle.", "action": None}]}
+    put_run(url, "drill", "succeeded", 101, result=json.dumps(measured))
+    put_run(url, "drill", "failed", 102, "Nobody had the recovery key.")
 
     found = await section(runtime, SectionName.RESTORE_TEST)
 
@@ -177,7 +179,10 @@ async def test_the_restore_test_tells_the_measured_time_and_overdue_drills(runti
     assert (said["last_drill"].level, said["last_drill"].action) == (Level.WARNING, "license-server drill")
     trials, drills = found.tables
     assert [row["recovery_seconds"] for row in trials.rows] == [34.4]
-    assert [row["status"] for row in drills.rows] == ["succeeded"]
+    assert [(row["status"], row["recovery_seconds"], row["gaps"]) for row in drills.rows] == [
+        ("succeeded", 61.2, 1),
+        ("failed", None, 0),
+    ]
 
 
 async def test_the_next_slots_are_those_of_the_schedules_that_are_on(runtime: Runtime) -> None:
@@ -249,15 +254,19 @@ async def rights(url: str, folder: Path, **others: Any) -> dict[str, Finding]:
 async def test_a_role_that_may_not_restore_is_told_and_the_action_gives_it_the_rights(
     roles: Roles, tmp_path: Path
 ) -> None:
-    execute(roles.superuser, "CREATE ROLE helpless LOGIN IN ROLE license_server_owner")
-    execute(roles.superuser, "ALTER DATABASE of_the_backups OWNER TO postgres")
+    execute(roles.superuser, "CREATE ROLE helpless LOGIN")
+    execute(roles.superuser, "GRANT CONNECT ON DATABASE of_the_backups TO helpless")
+    with psycopg.connect(roles.superuser) as connection:
+        query = "SELECT pg_get_userbyid(datdba)::text FROM pg_database WHERE datname = current_database()"
+        [owner] = connection.execute(query).fetchone() or [""]
     helpless = as_role(roles.superuser, "helpless")
     try:
         before = (await rights(roles.app, tmp_path, database_direct_url=helpless))["restore_grants"]
         execute(roles.superuser, str(before.action))
         after = (await rights(roles.app, tmp_path, database_direct_url=helpless))["restore_grants"]
     finally:
-        execute(roles.superuser, "ALTER DATABASE of_the_backups OWNER TO postgres")
+        execute(roles.superuser, f"ALTER DATABASE of_the_backups OWNER TO {owner}")
+        execute(roles.superuser, "DROP OWNED BY helpless")
         execute(roles.superuser, "DROP ROLE helpless")
 
     lacking = "create databases, rename of_the_backups, end the sessions of license_server"

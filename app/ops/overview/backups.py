@@ -58,12 +58,12 @@ async def look_at_restore_test(inquiry: Inquiry) -> Section:
             "backup_of": one.created_at,
             "tool": one.tool,
             "size": None if one.bytes is None else ByteCount(one.bytes),
-            "recovery_seconds": None if one.recovery_seconds is None else round(one.recovery_seconds, 1),
+            "recovery_seconds": _seconds(one.recovery_seconds),
         }
         for one in sorted(evidence.recent, key=_verified_at, reverse=True)
         if one.verified_at is not None
     )
-    tables = (Table("Last restores on trial", trials[:SHOWN]), Table("Last drills", _run_rows(evidence.drills)))
+    tables = (Table("Last restores on trial", trials[:SHOWN]), Table("Last drills", _drill_rows(evidence.drills)))
     return Section(SectionName.RESTORE_TEST, tuple(findings), tables)
 
 
@@ -116,10 +116,22 @@ def _row(one: BackupFacts) -> Row:
     }
 
 
-def _run_rows(evidence: RunEvidence) -> tuple[Row, ...]:
+def _drill_rows(evidence: RunEvidence) -> tuple[Row, ...]:
     return tuple(
-        {"finished_at": run.finished_at, "status": run.status, "failure": run.failure} for run in evidence.runs
+        {
+            "finished_at": run.finished_at,
+            "status": run.status,
+            "recovery_seconds": _seconds(run.result.get("recoverySeconds")),
+            "data_loss_seconds": _seconds(run.result.get("dataLossSeconds")),
+            "gaps": len(run.result.get("gaps") or ()),
+            "failure": run.failure,
+        }
+        for run in evidence.runs
     )
+
+
+def _seconds(measured: float | None) -> float | None:
+    return None if measured is None else round(measured, 1)
 
 
 def _verified_at(one: BackupFacts) -> float:

@@ -23,7 +23,7 @@ async def test_a_report_is_json_unless_asked_for_otherwise(api: httpx.AsyncClien
     }
     assert found["subject"].startswith("Weekly report: ")
     assert [one["name"] for one in found["sections"]] == [
-        *("health", "errors", "resources", "database"),
+        *("health", "errors", "resources", "database", "backups"),
         *("vacuum", "slow_queries", "growth", "security"),
     ]
     assert found["sections"][0] == {
