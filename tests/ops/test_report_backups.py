@@ -14,6 +14,7 @@ import pytest
 
 from app.db.embedded import EmbeddedPostgres
 from app.db.migrations import migrate
+from app.db.models.base import new_id
 from app.domain.backups import OWN_TOOL
 from app.domain.findings import Finding, Level
 from app.domain.maintenance import BackupOptions
@@ -81,7 +82,7 @@ def put_run(url: str, kind: str, status: str, days: float, failure: str | None =
         url,
         "INSERT INTO runs (id, kind, mutex_group, status, options, trigger, requested_by_kind, requested_at,"
         " finished_at, failure, result) VALUES (%s, %s, 'backups', %s, '{}', 'schedule', 'schedule', %s, %s, %s, %s)",
-        *(uuid4(), kind, status, at, at, failure, result),
+        *(new_id(), kind, status, at, at, failure, result),
     )
 
 
@@ -162,8 +163,8 @@ async def test_the_restore_test_tells_the_measured_time_and_overdue_drills(runti
     put_backup(url, 2, status="failed", failure="licenses has 9 of 3000 rows.")
     put_run(url, "verify", "failed", 2, "licenses has 9 of 3000 rows.")
     measured = {"recoverySeconds": 61.25, "dataLossSeconds": 3600, "gaps": [{"sentence": "No bundle.", "action": None}]}
-    put_run(url, "drill", "succeeded", 101, result=json.dumps(measured))
     put_run(url, "drill", "failed", 102, "Nobody had the recovery key.")
+    put_run(url, "drill", "succeeded", 101, result=json.dumps(measured))
 
     found = await section(runtime, SectionName.RESTORE_TEST)
 
