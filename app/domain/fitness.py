@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -238,13 +238,21 @@ def judge_verify_server(facts: ServerFacts, rights: RestoreRights, major: int) -
     return Finding(check, Level.GOOD, f"Backups can be verified as {rights.role} at VERIFY_DATABASE_URL.")
 
 
-def judge_schedules(schedules: Sequence[ScheduleFacts], now: datetime, *, is_ours: bool) -> Iterator[Finding]:
+def judge_schedules(
+    schedules: Sequence[ScheduleFacts], now: datetime, *, is_ours: bool, is_backed_up_elsewhere: bool = False
+) -> Iterator[Finding]:
     """Whether somebody looks at the schedules, each can be read, and all that an installation needs is scheduled.
 
-    `is_ours` says that servers look at them, and not a cron outside.
+    `is_ours` says that servers look at them, and not a cron outside; where another tool makes the backups, none of ours
+    need be scheduled.
     """
+    needed = set(USUAL_SCHEDULES) - ({RunKind.BACKUP, RunKind.VERIFY} if is_backed_up_elsewhere else set())
     enabled = [one for one in schedules if one.waits_since is not None]
-    problems = [*_judge_broken(enabled), *_judge_overdue(enabled, now, is_ours=is_ours), *_judge_missing(schedules)]
+    problems = [
+        *_judge_broken(enabled),
+        *_judge_overdue(enabled, now, is_ours=is_ours),
+        *_judge_missing(schedules, needed),
+    ]
     if problems:
         yield from problems
     elif is_ours:
@@ -280,10 +288,10 @@ def _judge_overdue(enabled: Sequence[ScheduleFacts], now: datetime, *, is_ours: 
         yield Finding("schedules", Level.WARNING, sentence, action)
 
 
-def _judge_missing(schedules: Sequence[ScheduleFacts]) -> Iterator[Finding]:
+def _judge_missing(schedules: Sequence[ScheduleFacts], needed: Set[RunKind]) -> Iterator[Finding]:
     names = {one.name for one in schedules}
     for kind, (name, cron) in USUAL_SCHEDULES.items():
-        if any(one.kind == kind and one.waits_since is not None for one in schedules):
+        if kind not in needed or any(one.kind == kind and one.waits_since is not None for one in schedules):
             continue
         switch, make = f"enable {name}", f"set {name} --kind {kind} --cron '{cron}'"
         action = f"license-server schedules {switch if name in names else make}"

@@ -11,6 +11,7 @@ from app.db import poolers
 from app.db.engine import Database, connector
 from app.db.migrations import head_revision
 from app.db.queries import encryption, fitness, health
+from app.db.queries.backup_evidence import is_backed_up_elsewhere
 from app.db.queries.run_evidence import find_run_evidence
 from app.db.session import driver_connection
 from app.db.tools import TOOLS, find_fitting_tool, find_newest_tool
@@ -175,6 +176,7 @@ async def _check_contents(
         is_default = await fitness.has_enabled_operator(tx, DEFAULT_EMAIL)
         last_vacuum = await find_run_evidence(tx, RunKind.VACUUM, limit=1)
         schedules = await fitness.list_schedules(tx)
+        is_elsewhere = await is_backed_up_elsewhere(tx, now=now())
     if operators.enabled == 0:
         sentence = "No operator can sign in."
         findings.append(Finding("operators", Level.BAD, sentence, "license-server users enable EMAIL"))
@@ -189,7 +191,9 @@ async def _check_contents(
         sentence = f"An operator still has the address {DEFAULT_EMAIL}, which everybody knows and no mail reaches."
         action = f"license-server users invite --email YOUR@ADDRESS --role OPERATOR; then disable {DEFAULT_EMAIL}"
         findings.append(Finding("admin_email", Level.WARNING, sentence, action))
-    findings += rules.judge_schedules(schedules, now(), is_ours=settings.schedules_enabled)
+    findings += rules.judge_schedules(
+        schedules, now(), is_ours=settings.schedules_enabled, is_backed_up_elsewhere=is_elsewhere
+    )
     # Whether schedules work is seen by what has come of them, too.
     findings.append(judge_runs(last_vacuum, now()))
     return findings

@@ -61,6 +61,7 @@ NO_TENANT_YET = {
     "find_key_guessers": "only callers of the installation ask for the security summary",
     "find_titles": "only callers of the installation ask for the security summary",
     "find_run_evidence": "only callers of the installation ask for reports",
+    "is_backed_up_elsewhere": "only the doctor asks, for the installation",
     "find_backup_evidence": "only callers of the installation ask for reports",
     "find_unused_accounts": "only callers of the installation ask for reports",
     "list_living_api_keys": "only callers of the installation ask for reports",

@@ -239,6 +239,20 @@ async def test_the_embedded_database_and_its_backups_on_one_disk_are_a_warning(
     assert (found.level, found.action) == (Level.WARNING, "Set BACKUP_S3_URL, or BACKUP_DIR to another disk.")
 
 
+async def test_schedules_for_backups_are_missed_only_where_no_other_tool_makes_them(
+    fresh_database: str, tmp_path: Path
+) -> None:
+    execute(fresh_database, "DELETE FROM schedules WHERE kind IN ('backup', 'verify')")
+    put_backup(fresh_database, 2, datetime.now(UTC))
+    ours = (await examined(fresh_database, tmp_path))["schedules"]
+    put_backup(fresh_database, 1, datetime.now(UTC), tool="pgbackrest", stores=[], manifest=None)
+
+    theirs = (await examined(fresh_database, tmp_path))["schedules"]
+
+    assert (ours.level, theirs.level) == (Level.WARNING, Level.GOOD)
+    assert ours.action == "license-server schedules set weekly-verify --kind verify --cron '0 7 * * SUN'"
+
+
 @pytest.fixture(scope="module")
 def roles(postgres: EmbeddedPostgres) -> Iterator[Roles]:
     """A migrated database with the roles of the product."""
@@ -247,7 +261,7 @@ def roles(postgres: EmbeddedPostgres) -> Iterator[Roles]:
         yield made
 
 
-async def rights(url: str, folder: Path, **others: Any) -> dict[str, Finding]:
+async def examined(url: str, folder: Path, **others: Any) -> dict[str, Finding]:
     settings = make_settings(url, folder, **others)
     return by_check(await check_database(settings, url, Vault((ENCRYPTION_KEY,)), lambda: datetime.now(UTC)))
 
@@ -262,9 +276,9 @@ async def test_a_role_that_may_not_restore_is_told_and_the_action_gives_it_the_r
         [owner] = connection.execute(query).fetchone() or [""]
     helpless = as_role(roles.superuser, "helpless")
     try:
-        before = (await rights(roles.app, tmp_path, database_direct_url=helpless))["restore_grants"]
+        before = (await examined(roles.app, tmp_path, database_direct_url=helpless))["restore_grants"]
         execute(roles.superuser, str(before.action))
-        after = (await rights(roles.app, tmp_path, database_direct_url=helpless))["restore_grants"]
+        after = (await examined(roles.app, tmp_path, database_direct_url=helpless))["restore_grants"]
     finally:
         execute(roles.superuser, f"ALTER DATABASE of_the_backups OWNER TO {owner}")
         execute(roles.superuser, "DROP OWNED BY helpless")
@@ -277,9 +291,9 @@ async def test_a_role_that_may_not_restore_is_told_and_the_action_gives_it_the_r
 
 
 async def test_the_server_for_restores_on_trial_is_looked_at(roles: Roles, fresh_database: str, tmp_path: Path) -> None:
-    usable = (await rights(fresh_database, tmp_path, verify_database_url=roles.superuser))["verify_database"]
-    refused = (await rights(fresh_database, tmp_path, verify_database_url=roles.monitor))["verify_database"]
-    away = await rights(fresh_database, tmp_path, verify_database_url="postgresql://a:geheim@127.0.0.1:1/x")
+    usable = (await examined(fresh_database, tmp_path, verify_database_url=roles.superuser))["verify_database"]
+    refused = (await examined(fresh_database, tmp_path, verify_database_url=roles.monitor))["verify_database"]
+    away = await examined(fresh_database, tmp_path, verify_database_url="postgresql://a:geheim@127.0.0.1:1/x")
 
     assert usable.level is Level.GOOD
     assert (refused.level, refused.action) == (Level.BAD, "ALTER ROLE license_server_monitor CREATEDB;")

@@ -48,6 +48,13 @@ async def find_backup_evidence(tx: Session, *, kept_since: datetime, now: dateti
     )
 
 
+async def is_backed_up_elsewhere(tx: Session, *, now: datetime) -> bool:
+    """Whether the newest backup that can be restored is another tool's."""
+    query = select(Backup.tool).where(Backup.status.in_(USABLE), Backup.created_at <= now + FUTURE)
+    tool = await tx.scalar(query.order_by(Backup.created_at.desc(), Backup.id.desc()).limit(1))
+    return tool not in (None, OWN_TOOL)
+
+
 async def _list(
     tx: Session, condition: ColumnElement[bool], order: Any = Backup.created_at, *, limit: int
 ) -> tuple[BackupFacts, ...]:
