@@ -47,6 +47,8 @@ async def copy_out(bench: Workbench, manifest: Manifest) -> tuple[list[StoreName
             await _copy(bench, local, store, manifest)
             places.append(store.name)
             warnings += await _catch_up(bench, local, store, manifest)
+        except BackupRefused as error:
+            warnings.append(f"The backup {manifest.id} can't be copied: {error.message}")
         except BackupUnavailable as error:
             warnings.append(f"Not everything is copied, and the next backup tries again: {error.message}")
     return places, warnings
