@@ -105,7 +105,7 @@ def refusing_server(status: int, code: str) -> Iterator[tuple[str, list[dict[str
             self.end_headers()
             self.wfile.write(body)
 
-        do_GET = do_PUT = do_POST = do_DELETE = answer
+        do_GET = do_PUT = do_POST = do_DELETE = answer  # noqa: N815 - the names are the library's
 
         def log_message(self, format: str, *arguments: object) -> None:
             pass

@@ -14,7 +14,7 @@ import obstore
 from obstore.exceptions import BaseError
 from obstore.store import S3Store as Bucket
 
-from app.domain.backups import BackupFileMissing, BackupUnavailable, StoreName
+from app.domain.backups import BackupFileMissing, BackupRefused, BackupUnavailable, StoreName
 from app.settings import Settings
 
 if TYPE_CHECKING:
@@ -84,7 +84,8 @@ class S3Store:
     def read_text(self, name: str) -> str:
         """The whole of a small file."""
         with self._told(name):
-            return bytes(obstore.get(self._brisk, name).bytes()).decode()
+            content = bytes(obstore.get(self._brisk, name).bytes())
+        return decode(self.location(name), content)
 
     def size(self, name: str) -> int:
         """How many bytes the file has."""
@@ -153,6 +154,14 @@ class _Pieces(io.RawIOBase):
         buffer[: len(piece)] = piece
         self._at += len(piece)
         return len(piece)
+
+
+def decode(location: str, content: bytes) -> str:
+    """The text of a small file; raises BackupRefused for what is none."""
+    try:
+        return content.decode()
+    except UnicodeDecodeError as error:
+        raise BackupRefused(f"{location} is no text.") from error
 
 
 def open_s3_store(settings: Settings, patience: Patience = Patience()) -> S3Store | None:

@@ -11,7 +11,7 @@ from typing import BinaryIO, Protocol
 
 from app.domain.backups import BackupFileMissing, BackupUnavailable, StoreName, manifest_name
 from app.domain.verifications import verification_name
-from app.ops.backups.s3 import open_s3_store
+from app.ops.backups.s3 import decode, open_s3_store
 from app.settings import Settings
 
 PARTIAL = ".partial"
@@ -129,7 +129,8 @@ class LocalStore:
     def read_text(self, name: str) -> str:
         """The whole of a small file."""
         with self._told():
-            return (self.folder / name).read_text()
+            content = (self.folder / name).read_bytes()
+        return decode(self.location(name), content)
 
     def size(self, name: str) -> int:
         """How many bytes the file has."""
@@ -164,8 +165,8 @@ class LocalStore:
             yield
         except FileNotFoundError as error:
             raise BackupFileMissing(f"{error.filename} is missing.") from error
-        except (OSError, UnicodeDecodeError) as error:
-            reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        except OSError as error:
+            reason = error.strerror or str(error)
             raise BackupUnavailable(f"BACKUP_DIR {self.folder.resolve()} can't be used: {reason}.") from error
 
 

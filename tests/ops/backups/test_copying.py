@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ import pytest
 from app.db.workbench import Workbench
 from app.domain.backups import BackupFileMissing, BackupRefused, BackupStatus, BackupUnavailable, StoreName
 from app.domain.maintenance import BackupOptions
-from app.domain.runs import RunStatus
+from app.domain.runs import Progress, RunStatus
 from app.ops.backups.backup import backup
 from app.ops.backups.copying import copy_out
 from app.ops.backups.pipes import DamagedFile
@@ -26,16 +27,7 @@ CONTENT = make_content(12_000_000)
 
 def _with(workshop: Workshop, **settings: str) -> Workbench:
     bench = workshop.bench
-    return Workbench(
-        bench.direct,
-        bench.database,
-        bench.settings.model_copy(update=_validated(bench, settings)),
-        bench.vault,
-        bench.now,
-        bench.tell,
-        bench.run_id,
-        bench.asker,
-    )
+    return replace(bench, settings=bench.settings.model_copy(update=_validated(bench, settings)))
 
 
 def _validated(bench: Workbench, settings: dict[str, str]) -> dict[str, object]:
@@ -112,9 +104,14 @@ async def test_a_file_that_was_damaged_here_is_not_copied(bench: Workbench, s3: 
 async def test_copying_can_be_stopped_in_the_midst_and_leaves_nothing(workshop: Workshop, s3: LiveS3) -> None:
     bench = _with(workshop, **s3.settings)
     manifest = await put_backup(bench, make_content(60_000_000))
+    has_begun, loop = asyncio.Event(), asyncio.get_running_loop()
+
+    def tell(progress: Progress) -> None:
+        loop.call_soon_threadsafe(has_begun.set)
+
+    bench = replace(bench, tell=tell)
     task = asyncio.create_task(copy_out(bench, manifest))
-    while not any(told.phase == "copying" for told in workshop.told):
-        await asyncio.sleep(0)
+    await has_begun.wait()
 
     task.cancel()
     with pytest.raises(asyncio.CancelledError):

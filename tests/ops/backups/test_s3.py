@@ -76,7 +76,7 @@ def test_a_bucket_that_does_not_exist_is_told(s3: LiveS3, tmp_path: Path) -> Non
     store = S3Store(_settings(tmp_path, **{**s3.settings, "backup_s3_url": "s3://nobodys-bucket"}))
 
     for ask in (lambda: store.read_text("x"), store.list_names, lambda: store.put_text("x", "y")):
-        with pytest.raises(BackupUnavailable, match=r"^BACKUP_S3_URL s3://nobodys-bucket can't be used: the server says"):
+        with pytest.raises(BackupUnavailable, match="^BACKUP_S3_URL s3://nobodys-bucket can't be used: the"):
             ask()
 
 
@@ -86,7 +86,7 @@ def test_a_file_that_is_replaced_while_it_is_read_is_noticed(store: S3Store, s3:
     with store.open("big.bin") as file:
         file.read(1000)
         s3.write("big.bin", make_content(20_000_001))
-        with pytest.raises(BackupUnavailable, match="PreconditionFailed|412"):
+        with pytest.raises(BackupUnavailable, match=r"PreconditionFailed|412"):
             file.read(19_000_000)
 
 
@@ -117,4 +117,3 @@ def test_a_server_that_is_away_is_told_at_once(tmp_path: Path) -> None:
     others = {"backup_s3_url": "s3://acme", "backup_s3_endpoint": "http://127.0.0.1:1", **SETTINGS}
     with pytest.raises(BackupUnavailable, match="nobody answers at its address"):
         S3Store(_settings(tmp_path, **others), BRISK).list_names()
-
