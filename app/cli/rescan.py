@@ -13,7 +13,7 @@ from uuid import UUID
 import typer
 
 from app.cli.context import AsJson, run_long
-from app.cli.output import fail, print_json, say, show, show_table
+from app.cli.output import fail, print_json, say, show
 from app.domain.backups import Manifest
 from app.domain.permissions import COMMAND_LINE
 from app.domain.words import camel_case
@@ -22,6 +22,7 @@ from app.ops.backups.reading import open_backup_file
 from app.ops.backups.rescan import Rescan, rescan
 from app.ops.backups.stores import open_stores
 from app.runtime import Runtime
+from app.telemetry.values import printable
 
 STDOUT = Path("-")
 
@@ -37,7 +38,8 @@ def rescan_backups(as_json: AsJson = False) -> None:
         print_json({camel_case(name): value for name, value in asdict(done).items()})
         return
     show({name: getattr(done, name) for name in ("known", "found", "moved", "gone")}, as_json=False)
-    show_table("Not taken", [asdict(one) for one in done.refused])
+    for one in done.refused:
+        say(printable(f"Not taken: {one.location}: {one.reason}"))
     for problem in done.problems:
         say(problem)
 
