@@ -6,7 +6,7 @@ import http.server
 import logging
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -26,6 +26,8 @@ class LiveS3:
 
     endpoint: str
     client: Any
+    stop: Callable[[], None]
+    """Ends the server; asking twice is harmless."""
 
     @property
     def settings(self) -> dict[str, str]:
@@ -67,6 +69,14 @@ def live_s3() -> Iterator[LiveS3]:
     logging.getLogger("werkzeug").setLevel(logging.CRITICAL)
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
+    has_stopped = False
+
+    def stop() -> None:
+        nonlocal has_stopped
+        if not has_stopped:
+            has_stopped = True
+            server.stop()
+
     try:
         host, port = server.get_host_and_port()
         endpoint = f"http://{host}:{port}"
@@ -75,10 +85,10 @@ def live_s3() -> Iterator[LiveS3]:
         )
         httpx.post(f"{endpoint}/moto-api/reset").raise_for_status()  # what it keeps is kept for the whole process
         client.create_bucket(Bucket=BUCKET)
-        yield LiveS3(endpoint, client)
+        yield LiveS3(endpoint, client, stop)
         client.close()
     finally:
-        server.stop()
+        stop()
 
 
 @contextmanager

@@ -101,6 +101,21 @@ async def test_a_file_that_was_damaged_here_is_not_copied(bench: Workbench, s3: 
     assert (await read_row(bench, manifest.id)).stores == ["local"]
 
 
+async def test_a_bucket_that_goes_away_in_the_midst_makes_a_warning(workshop: Workshop, s3: LiveS3) -> None:
+    bench = _with(workshop, **s3.settings)
+    manifest = await put_backup(bench, make_content(60_000_000))
+
+    def go_away(progress: Progress) -> None:
+        if progress.object_percent and progress.object_percent > 50:
+            s3.stop()
+
+    places, warnings = await copy_out(replace(bench, tell=go_away), manifest)
+
+    assert places == [StoreName.LOCAL]
+    assert ["BACKUP_S3_URL" in one and "next backup tries again" in one for one in warnings] == [True]
+    assert (await read_row(bench, manifest.id)).stores == ["local"]
+
+
 async def test_copying_can_be_stopped_in_the_midst_and_leaves_nothing(workshop: Workshop, s3: LiveS3) -> None:
     bench = _with(workshop, **s3.settings)
     manifest = await put_backup(bench, make_content(60_000_000))
@@ -126,7 +141,7 @@ async def test_a_silent_bucket_does_not_keep_who_stops_it(workshop: Workshop) ->
         bench = _with(workshop, backup_s3_url="s3://acme", backup_s3_endpoint=endpoint, **SETTINGS)
         manifest = await put_backup(bench, b"small")
         task = asyncio.create_task(copy_out(bench, manifest))
-        await asyncio.sleep(0.3)
+        await asyncio.wait({task}, timeout=0.3)
         task.cancel()
         await asyncio.wait({task}, timeout=0.2)
         task.cancel()

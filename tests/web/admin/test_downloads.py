@@ -8,6 +8,7 @@ from pathlib import Path
 from uuid import uuid4
 
 import httpx
+import psutil
 import pytest
 from fastapi import FastAPI
 
@@ -17,7 +18,7 @@ from app.runtime import Runtime
 from app.settings import Settings
 from app.vault import Vault
 from tests.conftest import make_api_key, make_client, make_settings
-from tests.live import LiveServer
+from tests.live import LiveServer, wait_until
 from tests.ops.backups.copies import make_content, make_manifest
 from tests.s3 import LiveS3
 from tests.web.problem import read_problem
@@ -99,9 +100,30 @@ def test_a_damaged_file_never_looks_like_a_whole_one(live_server: LiveServer, va
 
     with pytest.raises(httpx.RemoteProtocolError):
         live_server.client.get(url, headers=headers)
-    with live_server.client.stream("GET", url, headers=headers) as answer:
+    said = [line for line in live_server.log_lines() if line.get("level") in {"error", "critical"}]
+    assert said == []
+
+
+def test_a_client_that_hangs_up_leaves_no_open_file(live_server: LiveServer, vault: Vault) -> None:
+    key = live_server.json("api-keys", "create", "--name", "tests", "--scope", "ops:restore", "--scope", "ops:backup")
+    headers = {"X-API-Key": key["apiKey"]}
+    content = make_content(60_000_000)
+    manifest = make_manifest(vault, content)
+    store = LocalStore(live_server.folder / "data" / "backups")
+    store.prepare()
+    store.put_text(manifest.name, manifest.as_text())
+    (store.folder / manifest.file_name).write_bytes(content)
+    live_server.client.post("/admin/backups/rescan", headers=headers)
+
+    def is_open() -> bool:
+        files = psutil.Process(live_server.process.pid).open_files()
+        return any(one.path.endswith(manifest.file_name) for one in files)
+
+    with live_server.client.stream("GET", f"/admin/backups/{manifest.id}/download", headers=headers) as answer:
         next(answer.iter_raw(1000))
-    assert live_server.client.get("/readyz").status_code == 200
+        assert is_open()
+
+    wait_until(lambda: not is_open(), "the file is closed")
 
 
 def test_stores_are_the_folder_and_the_bucket(settings: Settings) -> None:
