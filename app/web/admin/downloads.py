@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import logging
 from collections.abc import AsyncIterator
 from typing import BinaryIO
 from uuid import UUID
 
 from fastapi import APIRouter
+from starlette.requests import ClientDisconnect
+from starlette.types import Send
 
 from app.domain.backups import Manifest
+from app.domain.errors import DomainError
 from app.ops.backups.downloads import begin_download
 from app.ops.backups.programs import in_thread
 from app.ops.backups.reading import open_backup_file
 from app.ops.backups.stores import open_stores
+from app.telemetry.logging import log
 from app.web.deps import Now, Runtime
 from app.web.json_body import JsonRoute
 from app.web.security import Administration, CanRestore, RecentlyProven
@@ -24,11 +29,21 @@ router = APIRouter(prefix="/admin/backups", tags=["backups"], route_class=JsonRo
 
 PIECE_BYTES = 1024 * 1024
 
+logger = logging.getLogger(__name__)
+
 
 class FileStream(BoundedStream):
     """A file; one that turns out to be damaged ends before its Content-Length, which no client takes for whole."""
 
     media_type = "application/octet-stream"
+
+    async def stream_response(self, send: Send) -> None:
+        """Send the file; what ends it early is no defect of ours, and told as what it is."""
+        try:
+            await super().stream_response(send)
+        except DomainError as error:
+            log(logger, logging.WARNING, "A download was cut", event="download_cut", reason=error.message)
+            raise ClientDisconnect from error
 
 
 @router.get("/{backup_id}/download", response_class=FileStream)
