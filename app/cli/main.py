@@ -22,6 +22,7 @@ from app.cli import (
     organizations,
     products,
     reports,
+    rescan,
     retention,
     runs,
     schedules,
@@ -57,6 +58,8 @@ app.add_typer(diagnostics.app, name="database")
 app.add_typer(audit_events.app, name="audit")
 app.add_typer(maintenance.app, name="maintenance")
 app.add_typer(runs.app, name="runs")
+backups.app.command("rescan")(rescan.rescan_backups)
+backups.app.command("download")(rescan.download)
 app.add_typer(backups.app, name="backups")
 app.add_typer(retention.app, name="retention")
 app.add_typer(legal_holds.app, name="legal-holds")
