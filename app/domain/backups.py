@@ -10,7 +10,7 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-from app.domain.errors import Conflict, NotFound, Unavailable
+from app.domain.errors import Conflict, FieldError, Invalid, NotFound, Unavailable
 
 PRODUCT = "itechsmart-license-server"
 FORMAT = 1
@@ -28,6 +28,27 @@ class BackupStateConflict(Conflict):
     """The backup is not in a state in which this can be done."""
 
     code = "BACKUP_STATE_CONFLICT"
+
+
+class BackupPinned(BackupStateConflict):
+    """The backup is pinned, so it stays; unpin it first."""
+
+    code = "BACKUP_PINNED"
+
+
+class LastGoodBackup(BackupStateConflict):
+    """It is the last good backup, so it stays; make another and verify it first."""
+
+    code = "LAST_GOOD_BACKUP"
+
+
+class ReportRefused(Invalid):
+    """The report of a backup that another tool made can't be true."""
+
+    code = "BACKUP_REPORT_REFUSED"
+
+    def __init__(self, field: str, sentence: str) -> None:
+        super().__init__(sentence, errors=(FieldError(field, sentence),))
 
 
 class BackupRefused(Conflict):
@@ -64,6 +85,20 @@ class StoreName(StrEnum):
 
 OWN_TOOL = "license-server"
 """The tool of our own backups; others (pgBackRest, a cloud) report theirs into the catalog."""
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """What monitors are told of the catalog, reported backups too; None for what there is not.
+
+    `succeeded_at` is the moment of the newest backup that can be restored, `bytes` its size; `verified_at` is when one
+    was last found whole, and `recovery_seconds` how long the last trial took.
+    """
+
+    succeeded_at: datetime | None
+    verified_at: datetime | None
+    recovery_seconds: float | None
+    bytes: int | None
 
 
 @dataclass(frozen=True, slots=True)
