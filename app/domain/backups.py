@@ -213,6 +213,11 @@ def read_manifest(document: Mapping[str, Any]) -> Manifest:
         raise BackupRefused(f"The backup's manifest can't be read ({type(error).__name__}: {error}).") from error
 
 
+def rows_of(manifest: Mapping[str, Any] | None) -> int | None:
+    """The rows of all tables, as a manifest of the catalog says; None without one."""
+    return None if manifest is None else sum(table["rows"] for table in manifest["tables"])
+
+
 def backup_file_name(backup_id: UUID, created_at: datetime, *, is_encrypted: bool) -> str:
     """The file's name: sorts by time, and holds the last digits of the id."""
     suffix = ".dump.zst.age" if is_encrypted else ".dump.zst"

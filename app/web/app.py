@@ -22,6 +22,7 @@ from app.telemetry.security_log import SecurityEvent
 from app.web import account_pages, probes, problems
 from app.web.admin import audit_events as whole_audit_trail
 from app.web.admin import (
+    backups,
     certificates,
     database,
     error_groups,
@@ -86,6 +87,7 @@ NOUNS = (
     reports,
     certificates,
     schedules,
+    backups,
     whole_audit_trail,
 )
 

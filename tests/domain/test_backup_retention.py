@@ -106,7 +106,10 @@ def test_tiers_keep_the_newest_verified_of_each_week_and_month() -> None:
 
     assert {age for age, reason in kept.items() if reason is Reason.RECENT} == {0, 1, 2, 3}
     assert [age for age, reason in kept.items() if reason is Reason.WEEKLY] == [10]  # Sunday the 8th of March
-    assert [age for age, reason in kept.items() if reason is Reason.MONTHLY] == [18, 46]  # the last of February, January
+    assert [age for age, reason in kept.items() if reason is Reason.MONTHLY] == [
+        18,
+        46,
+    ]  # the last of February, January
     assert len(kept) == 7
 
 

@@ -223,5 +223,7 @@ def _is_deleted(store: Store | None, name: StoreName, file_name: str) -> bool:
 
 def _judged(present: Sequence[Backup], reasons: Mapping[UUID, Reason]) -> Sequence[Judged]:
     return [
-        Judged(one.id, one.file_name, one.created_at, one.bytes, reasons[one.id]) for one in present if one.id in reasons
+        Judged(one.id, one.file_name, one.created_at, one.bytes, reasons[one.id])
+        for one in present
+        if one.id in reasons
     ]
