@@ -87,8 +87,7 @@ async def test_expiry_can_be_foreseen_and_deleting_asks_for_a_recent_proof(
     assert foreseen == done | {"dryRun": True}
     assert {one["reason"] for one in done["kept"]} == {"recent"}
     assert (await api.get(BACKUPS, params={"status": "expired"})).json()["items"][0]["expiredAt"] is not None
-    await make_user(app, Role.OPERATOR, email="late@acme.example")
-    async with session_of(app, "late@acme.example") as late:
+    async with await session_of(app, await make_user(app, Role.OPERATOR)) as late:
         clock.forward(seconds=STEP_UP_LIFETIME.total_seconds() + 1)
         read_problem(await late.delete(f"{BACKUPS}/{made[0].id}"), 403, "STEP_UP_REQUIRED")
     deleted = (await api.delete(f"{BACKUPS}/{made[0].id}")).json()
