@@ -11,7 +11,7 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-from app.domain.errors import Conflict, NotFound, Unavailable
+from app.domain.errors import Conflict, FieldError, Invalid, NotFound, Unavailable
 
 PRODUCT = "itechsmart-license-server"
 FORMAT = 1
@@ -30,6 +30,27 @@ class BackupStateConflict(Conflict):
     """The backup is not in a state in which this can be done."""
 
     code = "BACKUP_STATE_CONFLICT"
+
+
+class BackupPinned(BackupStateConflict):
+    """The backup is pinned, so it stays; unpin it first."""
+
+    code = "BACKUP_PINNED"
+
+
+class LastGoodBackup(BackupStateConflict):
+    """It is the last good backup, so it stays; make another and verify it first."""
+
+    code = "LAST_GOOD_BACKUP"
+
+
+class ReportRefused(Invalid):
+    """The report of a backup that another tool made can't be true."""
+
+    code = "BACKUP_REPORT_REFUSED"
+
+    def __init__(self, field: str, sentence: str) -> None:
+        super().__init__(sentence, errors=(FieldError(field, sentence),))
 
 
 class BackupRefused(Conflict):
@@ -72,6 +93,20 @@ class StoreName(StrEnum):
 
 OWN_TOOL = "license-server"
 """The tool of our own backups; others (pgBackRest, a cloud) report theirs into the catalog."""
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """What monitors are told of the catalog, reported backups too; None for what there is not.
+
+    `succeeded_at` is the moment of the newest backup that can be restored, `bytes` its size; `verified_at` is when one
+    was last found whole, and `recovery_seconds` how long the last trial took.
+    """
+
+    succeeded_at: datetime | None
+    verified_at: datetime | None
+    recovery_seconds: float | None
+    bytes: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,6 +219,11 @@ def read_manifest(document: Mapping[str, Any]) -> Manifest:
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise BackupRefused(f"The backup's manifest can't be read ({type(error).__name__}: {error}).") from error
+
+
+def rows_of(manifest: Mapping[str, Any] | None) -> int | None:
+    """The rows of all tables, as a manifest of the catalog says; None without one."""
+    return None if manifest is None else sum(table["rows"] for table in manifest["tables"])
 
 
 def backup_file_name(backup_id: UUID, created_at: datetime, *, is_encrypted: bool) -> str:

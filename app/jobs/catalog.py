@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from app.jobs.audit_chain import seal_audit_events, tell_audit_head
+from app.jobs.backups import tell_backups
 from app.jobs.error_groups import forget_old_errors, store_errors
 from app.jobs.mail import send_mail
 from app.jobs.partitions import make_partitions
@@ -41,6 +42,7 @@ JOBS: tuple[Job, ...] = (
     Job("store_errors", timedelta(seconds=2), store_errors, is_done_at_stop=True),
     Job("forget_old_errors", timedelta(hours=1), forget_old_errors),
     Job("take_samples", timedelta(minutes=1), take_samples),
+    Job("tell_backups", timedelta(seconds=30), tell_backups, is_done_at_start=True),
     Job("send_mail", timedelta(seconds=2), send_mail),
     Job("start_scheduled_runs", timedelta(seconds=5), start_scheduled_runs),
     Job("do_table_runs", timedelta(seconds=1), do_table_runs),

@@ -18,6 +18,7 @@ from prometheus_client import (
 )
 from prometheus_client.exposition import choose_encoder
 
+from app.telemetry.late_gauges import LateGauge
 from app.telemetry.multiprocess import WorkersCollector, server_pids
 from app.telemetry.processes import ProcessesCollector
 
@@ -116,6 +117,30 @@ run_duration = Histogram(
 )
 security_events = Counter(
     "license_server_security_events_total", "Security events, by kind.", ["event"], registry=REGISTRY
+)
+backup_last_success = LateGauge(
+    "license_server_backup_last_success_timestamp_seconds",
+    "Moment of the newest backup that can be restored, in seconds since 1970; also of those that other tools report.",
+    multiprocess_mode="livemostrecent",
+    registry=REGISTRY,
+)
+backup_last_verified = LateGauge(
+    "license_server_backup_last_verified_timestamp_seconds",
+    "When a backup was last found whole, in seconds since 1970; also as other tools report it.",
+    multiprocess_mode="livemostrecent",
+    registry=REGISTRY,
+)
+backup_recovery = LateGauge(
+    "license_server_backup_recovery_seconds",
+    "Time of the last trial from the backup's file to a database that answers, in seconds.",
+    multiprocess_mode="livemostrecent",
+    registry=REGISTRY,
+)
+backup_bytes = LateGauge(
+    "license_server_backup_bytes",
+    "Size of the newest backup that can be restored, in bytes.",
+    multiprocess_mode="livemostrecent",
+    registry=REGISTRY,
 )
 
 

@@ -22,6 +22,7 @@ from app.telemetry.security_log import SecurityEvent
 from app.web import account_pages, probes, problems
 from app.web.admin import audit_events as whole_audit_trail
 from app.web.admin import (
+    backups,
     certificates,
     database,
     downloads,
@@ -90,6 +91,7 @@ NOUNS = (
     schedules,
     rescan,
     downloads,
+    backups,
     whole_audit_trail,
 )
 

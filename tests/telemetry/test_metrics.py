@@ -213,7 +213,7 @@ def test_exposition_is_readable_and_tells_about_the_process() -> None:
 
 def test_names_follow_the_conventions() -> None:
     declared = [value for value in vars(metrics).values() if isinstance(value, Counter | Gauge | Histogram)]
-    assert len(declared) == 14
+    assert len(declared) == 18
 
     for metric in declared:
         family = next(iter(metric.describe()))
@@ -229,4 +229,4 @@ def test_names_follow_the_conventions() -> None:
 def test_gauges_of_dead_workers_can_be_forgotten() -> None:
     gauges = [value for value in vars(metrics).values() if isinstance(value, Gauge)]
 
-    assert {gauge._multiprocess_mode for gauge in gauges} <= {"livesum", "livemax"}
+    assert {gauge._multiprocess_mode for gauge in gauges} <= {"livesum", "livemax", "livemostrecent"}

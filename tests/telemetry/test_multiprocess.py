@@ -30,6 +30,8 @@ for line in sys.stdin:
             metrics.validations.labels("VALID").inc()
             metrics.validation_batch_size.observe(3)
         metrics.validation_line_length.set(5)
+    if order == "tell":
+        metrics.backup_recovery.tell(float(number) if number else None)
     if order == "scrape":
         sys.stdout.write(metrics.render(None)[0].decode())
     print("done", flush=True)
@@ -62,6 +64,10 @@ class Worker:
         return {
             sample.name + sample.labels.get("le", ""): sample.value for family in families for sample in family.samples
         }
+
+    def tell(self, seconds: str) -> None:
+        """Have it told how long the last recovery took; nothing when empty."""
+        self._order(f"tell {seconds}")
 
     def kill(self, *, and_collect: bool = True) -> None:
         """End the process at once; a process that nobody collects stays as a zombie."""
@@ -250,3 +256,20 @@ def test_processor_time_never_falls_when_a_worker_dies(folder: Path) -> None:
 
         assert before <= uncollected + ROUNDING
         assert uncollected <= collected + ROUNDING
+
+
+def test_a_late_gauge_is_absent_until_it_is_told_and_then_the_latest_workers(folder: Path) -> None:
+    name = "license_server_backup_recovery_seconds"
+
+    with workers(folder, 2) as running:
+        first, second = running
+        first.tell("")
+        assert name not in second.scrape()
+
+        first.tell("90")
+        assert second.scrape()[name] == 90
+        second.tell("30")
+        assert first.scrape()[name] == 30
+
+        second.tell("")
+        assert first.scrape()[name] == 0

@@ -6,11 +6,13 @@ from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import select, tuple_
+from sqlalchemy import func, select, tuple_
+from sqlalchemy.orm import defer
 
+from app.db.locks import lock_name
 from app.db.models import Backup
 from app.db.session import Session
-from app.domain.backups import OWN_TOOL, USABLE, BackupNotFound, BackupStatus
+from app.domain.backups import OWN_TOOL, USABLE, BackupNotFound, BackupStatus, Figures
 
 
 async def get_backup(tx: Session, backup_id: UUID) -> Backup:
@@ -59,3 +61,45 @@ async def find_newest_usable(tx: Session, *, is_verified: bool = False) -> Backu
 async def list_own_ids(tx: Session) -> Sequence[UUID]:
     """The ids of all our own backups, whatever became of them."""
     return (await tx.scalars(select(Backup.id).where(Backup.tool == OWN_TOOL).order_by(Backup.id))).all()
+
+
+async def lock_present(tx: Session) -> Sequence[Backup]:
+    """The same without their manifests, as they are now, which nobody else changes until the transaction ends."""
+    query = select(Backup).where(Backup.status != BackupStatus.EXPIRED).options(defer(Backup.manifest, raiseload=True))
+    query = query.order_by(Backup.id).with_for_update().execution_options(populate_existing=True)
+    return (await tx.scalars(query)).all()
+
+
+async def list_left(tx: Session) -> Sequence[Backup]:
+    """Those that were deleted although a store still has their files, as far as we know."""
+    query = select(Backup).where(Backup.status == BackupStatus.EXPIRED, func.cardinality(Backup.stores) > 0)
+    return (await tx.scalars(query.options(defer(Backup.manifest, raiseload=True)).order_by(Backup.id))).all()
+
+
+async def lock_report(tx: Session, tool: str, finished_at: datetime, label: str | None) -> Backup | None:
+    """What this tool has reported under this name and time; nobody else reports for it until the transaction ends."""
+    await lock_name(tx, f"backups of {tool}")
+    query = select(Backup).where(
+        Backup.tool == tool,
+        Backup.finished_at == finished_at,
+        Backup.file_name.is_not_distinct_from(label),
+        Backup.status != BackupStatus.EXPIRED,
+    )
+    found: Backup | None = await tx.scalar(query.with_for_update())
+    return found
+
+
+async def read_figures(tx: Session, now: datetime) -> Figures:
+    """What monitors are told; what is dated later than now is left out, or no alert would ever fire."""
+    usable = select(Backup).where(Backup.status.in_(USABLE), Backup.created_at <= now).subquery()
+    tried = usable.c.recovery_seconds.is_not(None)
+    sized = usable.c.bytes.is_not(None)
+    by_moment = select(usable.c.bytes).where(sized).order_by(usable.c.created_at.desc()).limit(1)
+    by_trial = select(usable.c.recovery_seconds).where(tried).order_by(usable.c.verified_at.desc()).limit(1)
+    query = select(
+        func.max(usable.c.created_at),
+        func.max(usable.c.verified_at).filter(usable.c.verified_at <= now),
+        by_trial.scalar_subquery(),
+        by_moment.scalar_subquery(),
+    )
+    return Figures(*(await tx.execute(query)).one())

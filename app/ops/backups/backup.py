@@ -21,6 +21,7 @@ from app.domain.runs import Outcome, Progress
 from app.ops.backups import catalog
 from app.ops.backups.contents import read_contents
 from app.ops.backups.copying import copy_out
+from app.ops.backups.expiry import expire_after_backup
 from app.ops.backups.pipes import DamagedFile, Packed, hash_file, pack
 from app.ops.backups.programs import in_thread, require_tool, started
 from app.ops.backups.stores import LocalStore
@@ -59,7 +60,7 @@ async def backup(bench: Workbench, options: BackupOptions) -> Outcome:
         raise
     await catalog.store(bench, manifest, [local.name])
     places, warnings = await copy_out(bench, manifest)
-    return Outcome(_result(manifest, places), tuple(warnings))
+    return Outcome(_result(manifest, places) | await expire_after_backup(bench), tuple(warnings))
 
 
 async def clean_up(bench: Workbench) -> None:

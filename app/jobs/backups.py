@@ -1,0 +1,18 @@
+"""The job that tells monitors how old and how well proven the backups are."""
+
+from __future__ import annotations
+
+from app.runtime import Runtime
+from app.services import backups
+from app.telemetry import metrics
+
+
+async def tell_backups(runtime: Runtime) -> None:
+    """Set this process's gauges from the catalog; of several processes the latest to look is told."""
+    async with runtime.database.transaction() as tx:
+        figures = await backups.read_figures(tx, now=runtime.now())
+    succeeded_at, verified_at = figures.succeeded_at, figures.verified_at
+    metrics.backup_last_success.tell(None if succeeded_at is None else succeeded_at.timestamp())
+    metrics.backup_last_verified.tell(None if verified_at is None else verified_at.timestamp())
+    metrics.backup_recovery.tell(figures.recovery_seconds)
+    metrics.backup_bytes.tell(figures.bytes)
