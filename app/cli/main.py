@@ -10,6 +10,7 @@ from app.cli import (
     audit_events,
     backups,
     certificates,
+    configuration,
     database,
     diagnostics,
     doctor,
@@ -58,6 +59,7 @@ app.add_typer(audit_events.app, name="audit")
 app.add_typer(maintenance.app, name="maintenance")
 app.add_typer(runs.app, name="runs")
 app.add_typer(backups.app, name="backups")
+app.add_typer(configuration.app, name="configuration")
 app.add_typer(retention.app, name="retention")
 app.add_typer(legal_holds.app, name="legal-holds")
 app.add_typer(schedules.app, name="schedules")

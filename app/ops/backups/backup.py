@@ -19,6 +19,7 @@ from app.domain.errors import DomainError
 from app.domain.maintenance import BackupOptions
 from app.domain.runs import Outcome, Progress
 from app.ops.backups import catalog
+from app.ops.backups.configuration import keep_configuration
 from app.ops.backups.contents import read_contents
 from app.ops.backups.pipes import DamagedFile, Packed, hash_file, pack
 from app.ops.backups.programs import in_thread, require_tool, started
@@ -57,7 +58,7 @@ async def backup(bench: Workbench, options: BackupOptions) -> Outcome:
             await catalog.fail(bench, backup_id, reason)
         raise
     await catalog.store(bench, manifest, [local.name])
-    return Outcome(_result(manifest, [local.name]))
+    return Outcome(_result(manifest, [local.name]), warnings=await keep_configuration(bench))
 
 
 async def clean_up(bench: Workbench) -> None:
