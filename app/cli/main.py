@@ -14,6 +14,7 @@ from app.cli import (
     database,
     diagnostics,
     doctor,
+    drill,
     encryption,
     error_groups,
     healthcheck,
@@ -42,6 +43,7 @@ app.command("serve")(serve.serve)
 app.command("migrate")(database.migrate)
 app.command("certificates")(certificates.certificates)
 app.command("doctor")(doctor.doctor)
+app.command("drill")(drill.drill)
 app.command("healthcheck")(healthcheck.healthcheck)
 app.command("reset-password")(database.reset_password)
 app.command("reencrypt")(encryption.reencrypt)
