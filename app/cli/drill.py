@@ -36,7 +36,7 @@ LONGEST_ANSWER = 500
 
 
 def drill(
-    led_by: Annotated[str, typer.Option(parser=parse_text, metavar="NAME", help="Who leads the drill.")] = "",
+    led_by: Annotated[str | None, typer.Option(parser=parse_text, metavar="NAME", help="Who leads the drill.")] = None,
     yes: Annotated[bool, typer.Option("--yes", help="Ask nothing: only the machine's part.")] = False,
     recovery_key_file: Annotated[
         Path | None, typer.Option("--recovery-key-file", metavar="FILE", help="Where the recovery key is; - is stdin.")
@@ -48,10 +48,10 @@ def drill(
         fail("A drill asks questions: start it at a terminal, or with --yes for the machine's part alone.")
     if not yes:
         say(WELCOME)
-    led_by, answers = (led_by, ()) if yes else _ask(led_by)
+    leader, answers = (led_by or "", ()) if yes else _ask(led_by or "")
     recovery_key = _recovery_key(recovery_key_file, is_asked=not yes)
     works: Works = {**WORKS, RunKind.DRILL: partial(rehearse, recovery_key=recovery_key)}
-    wish = RequestRun(RunKind.DRILL, DrillOptions(led_by, answers), RunTrigger.COMMAND)
+    wish = RequestRun(RunKind.DRILL, DrillOptions(leader, answers), RunTrigger.COMMAND)
 
     async def work(runtime: Runtime) -> Run:
         try:
