@@ -141,8 +141,11 @@ def judge_gaps(found: Circumstances, answers: Sequence[str]) -> tuple[Gap, ...]:
     if found.data_age is not None and found.data_age > OLDEST_DATA:
         age = duration_in_words(found.data_age.total_seconds())
         gaps.append(Gap(f"The newest backup is {age} old: so much would be lost.", "license-server backup"))
+    if not answers:
+        sentence = "Nobody was asked what only people can answer, so it is not known whether they could."
+        return (*gaps, Gap(sentence, "license-server drill  # without --yes"))
     unanswered = [
-        question for place, question in enumerate(QUESTIONS) if place >= len(answers) or not answers[place].strip()
+        question for place, question in enumerate(QUESTIONS) if not "".join(answers[place : place + 1]).strip()
     ]
     gaps += [Gap(f"Nobody answered: {question}", "license-server drill  # and answer it") for question in unanswered]
     return tuple(gaps)

@@ -170,7 +170,11 @@ async def test_what_would_be_missing_is_told_with_what_to_do(workshop: Workshop)
     assert "same disk" in judge_gaps(replace(perfect, is_off_disk=False), ANSWERS)[0].sentence
     [old] = judge_gaps(replace(perfect, data_age=timedelta(hours=27)), ANSWERS)
     assert old.action == "license-server backup"
-    assert len(judge_gaps(perfect, ())) == len(judge_gaps(perfect, (" ",) * 6)) == len(QUESTIONS)
+    assert [gap.sentence.split(",")[0] for gap in judge_gaps(perfect, ())] == [
+        "Nobody was asked what only people can answer"
+    ]
+    assert len(judge_gaps(perfect, (" ",) * 6)) == len(QUESTIONS)
+    assert judge_gaps(perfect, ("Ada",))[0].sentence == f"Nobody answered: {QUESTIONS[1]}"
 
 
 def test_the_report_adds_up_the_times_of_the_steps() -> None:
