@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from app.domain.backups import PRODUCT
-from app.domain.errors import Conflict, Invalid, NotFound
+from app.domain.errors import Conflict, Invalid
 
 FORMAT = 1
 """Of bundles; a higher one is of a newer release, which this one can't read."""
@@ -39,12 +39,6 @@ class ConfigurationExists(Conflict):
     """There is another configuration already; with --force it is kept beside the new one."""
 
     code = "CONFIGURATION_EXISTS"
-
-
-class NoRecoveryKey(NotFound):
-    """Nobody has made a recovery key yet; run: license-server configuration backup"""
-
-    code = "NO_RECOVERY_KEY"
 
 
 @dataclass(frozen=True, slots=True)
