@@ -65,11 +65,18 @@ class Given:
     source: str
 
 
+@dataclass(frozen=True, slots=True)
+class _Origins:
+    """What settings were read from, which makes them no others."""
+
+    given: tuple[Given, ...] = field(default=(), compare=False)
+
+
 class Settings(BaseModel):
     """Every setting with its value; the environment name is the attribute's name in capitals."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
-    _given: tuple[Given, ...] = PrivateAttr(())
+    _origins: _Origins = PrivateAttr(_Origins())
 
     host: Host = Field("127.0.0.1", description="Address to listen on; 0.0.0.0 listens on all.")
     port: Port = Field(3001, description="TCP port to listen on; 0 takes any free port.")
@@ -304,12 +311,12 @@ class Settings(BaseModel):
     @property
     def given(self) -> tuple[Given, ...]:
         """What somebody has written, by name; empty for settings that were not read from anywhere."""
-        return self._given
+        return self._origins.given
 
     def with_given(self, given: Iterable[Given]) -> Self:
         """These settings, which know what they were read from."""
         copy = self.model_copy()
-        copy._given = tuple(given)
+        copy._origins = _Origins(tuple(given))
         return copy
 
     @property
