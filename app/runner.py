@@ -26,6 +26,8 @@ from app.domain.permissions import Principal
 from app.domain.runs import UNDER_WAY, MutexGroup, Outcome, Progress, RunKind, RunStatus, Tell, lock_name_of
 from app.ops.backups.backup import backup
 from app.ops.backups.backup import clean_up as clean_up_backup
+from app.ops.backups.drill import clean_up as clean_up_drill
+from app.ops.backups.drill import drill
 from app.ops.maintenance.analyze import analyze
 from app.ops.maintenance.prune import prune
 from app.ops.maintenance.reindex import clean_up as clean_up_reindex
@@ -64,6 +66,7 @@ WORKS: Works = {
     RunKind.REINDEX: reindex,
     RunKind.PRUNE: prune,
     RunKind.BACKUP: backup,
+    RunKind.DRILL: drill,
 }
 """What each kind of run does; it gets the options of its kind."""
 
@@ -72,6 +75,7 @@ CleanUps = Mapping[RunKind, Callable[[Workbench], Awaitable[None]]]
 CLEAN_UPS: CleanUps = {
     RunKind.REINDEX: clean_up_reindex,
     RunKind.BACKUP: clean_up_backup,
+    RunKind.DRILL: clean_up_drill,
 }
 """What is cleaned up behind a run whose owner died."""
 

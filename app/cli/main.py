@@ -10,9 +10,11 @@ from app.cli import (
     audit_events,
     backups,
     certificates,
+    configuration,
     database,
     diagnostics,
     doctor,
+    drill,
     encryption,
     error_groups,
     healthcheck,
@@ -42,6 +44,7 @@ app.command("serve")(serve.serve)
 app.command("migrate")(database.migrate)
 app.command("certificates")(certificates.certificates)
 app.command("doctor")(doctor.doctor)
+app.command("drill")(drill.drill)
 app.command("healthcheck")(healthcheck.healthcheck)
 app.command("reset-password")(database.reset_password)
 app.command("reencrypt")(encryption.reencrypt)
@@ -61,6 +64,7 @@ app.add_typer(runs.app, name="runs")
 backups.app.command("rescan")(rescan.rescan_backups)
 backups.app.command("download")(rescan.download)
 app.add_typer(backups.app, name="backups")
+app.add_typer(configuration.app, name="configuration")
 app.add_typer(retention.app, name="retention")
 app.add_typer(legal_holds.app, name="legal-holds")
 app.add_typer(schedules.app, name="schedules")

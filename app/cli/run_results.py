@@ -17,7 +17,7 @@ Card = Mapping[str, Any]
 
 _OBJECTS = ("tables", "indexes", "leftovers")
 """What results list with a name, an action and its reason each; the rest of it is in the JSON."""
-_TOLD_IN_LINES = (*_OBJECTS, "kinds", "unlisted", "dryRun")
+_TOLD_IN_LINES = (*_OBJECTS, "kinds", "unlisted", "dryRun", "steps", "gaps", "answers", "run")
 
 
 def show_result(card: Card, progress: Progress) -> None:
@@ -29,6 +29,7 @@ def show_result(card: Card, progress: Progress) -> None:
         _show_objects(noun, result.get(noun, ()), card)
     if result.get("unlisted"):
         _tell(f"{result['unlisted']} more are not listed.")
+    show_table("steps", [_step_line(one) for one in result.get("steps", ())])
     if "kinds" in result:
         _show_kinds(result["kinds"], card["warnings"], is_dry=result.get("dryRun", False))
     for warning in card["warnings"]:
@@ -94,6 +95,15 @@ def _show_kinds(kinds: Sequence[Card], warnings: Sequence[str], *, is_dry: bool)
         for sentence in one["skipped"]:
             if f"{one['name']}: {sentence}" not in warnings:
                 _tell(f"{one['name']}: {sentence}")
+
+
+def _step_line(step: Card) -> Card:
+    """A step of a drill."""
+    return {
+        "step": step["name"],
+        "took": duration_in_words(step["seconds"]),
+        "what came of it": step.get("failure") or step["detail"],
+    }
 
 
 def _took(card: Card) -> str | None:

@@ -35,7 +35,7 @@ from app.db.cluster import (
 from app.db.programs import EmbeddedPostgresError, choose_account
 from app.db.traverse import open_tree, open_way
 
-__all__ = ["EmbeddedPostgres", "EmbeddedPostgresError", "acquire", "embedded_postgres"]
+__all__ = ["EmbeddedPostgres", "EmbeddedPostgresError", "acquire", "embedded_postgres", "stop_abandoned"]
 
 DATABASE = "itechsmart_licenses"
 ROLE = "postgres"
@@ -101,6 +101,13 @@ def acquire(data_dir: Path) -> EmbeddedPostgres:
     duration_ms = round((time.monotonic() - began_at) * 1000)
     logger.info("embedded PostgreSQL ready", extra={"data_dir": str(data_dir), "duration_ms": duration_ms})
     return server
+
+
+def stop_abandoned(data_dir: Path) -> None:
+    """Stop the PostgreSQL of a data folder all whose users were killed; harmless when it does not run."""
+    folder = data_dir.resolve() / "postgres"
+    if folder.is_dir():
+        stop_server(Cluster(folder, installed_bin_dir(), choose_account(folder)))
 
 
 def _join(data_dir: Path) -> EmbeddedPostgres:

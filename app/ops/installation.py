@@ -11,9 +11,11 @@ from pathlib import Path
 
 import httpx
 
+from app.domain.configuration import KEY_COPY_FILE, read_key_copy
 from app.domain.findings import Finding, Level
 from app.domain.words import ByteCount
 from app.settings import ENV_FILE, Inspection, Settings
+from app.vault import Vault, keys_from_text
 
 DISK_WARNING = 0.15
 DISK_BAD = 0.05
@@ -159,9 +161,25 @@ def _check_key_file(settings: Settings) -> list[Finding]:
     if path.stat().st_mode & 0o077:
         sentence = f"The encryption key {path} can be read or changed by others than its owner."
         findings.append(Finding("encryption_key_file", Level.BAD, sentence, f"chmod 600 {path}"))
+    return [*findings, *check_key_copy(settings)]
+
+
+def check_key_copy(settings: Settings) -> list[Finding]:
+    """Whether a copy of the key that DATA_DIR holds is known to be elsewhere; nothing where the key is a setting."""
+    path = settings.data_dir.resolve() / "encryption.key"
+    if settings.encryption_key is not None or not path.is_file():
+        return []
+    try:
+        present = Vault(keys_from_text(path.read_text())).fingerprints()
+        copy = read_key_copy(path.with_name(KEY_COPY_FILE).read_text())
+    except (OSError, ValueError, IndexError):  # then nobody knows of a copy
+        present, copy = (), None
+    if copy is not None and set(present) <= set(copy.key_fingerprints):
+        sentence = f"A copy of the encryption key was put into {copy.where} on {copy.at:%Y-%m-%d %H:%MZ}."
+        return [Finding("encryption_key_copy", Level.GOOD, sentence)]
     sentence = f"The encryption key is in {path} alone: whoever loses it loses all license keys and second factors."
-    action = f"Keep a copy of {path} elsewhere, apart from the backups; or set ENCRYPTION_KEY to what is in it."
-    return [*findings, Finding("encryption_key_copy", Level.WARNING, sentence, action)]
+    action = "license-server configuration backup --to -  # copy it to another machine, and print the recovery key"
+    return [Finding("encryption_key_copy", Level.WARNING, sentence, action)]
 
 
 def _check_open_files() -> Finding:

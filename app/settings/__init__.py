@@ -1,6 +1,6 @@
 """Everything an operator can set: read once from the environment and `.env`, checked, frozen, handed down."""
 
-from app.settings.catalog import NOT_YET_USED, SECRET_NAMES, SETTING_NAMES, Settings
+from app.settings.catalog import NOT_YET_USED, SECRET_NAMES, SETTING_NAMES, Given, Settings
 from app.settings.loading import ENV_FILE, Inspection, SettingsError, inspect_settings, load_settings
 from app.settings.values import (
     LogFormat,
@@ -18,6 +18,7 @@ __all__ = [
     "NOT_YET_USED",
     "SECRET_NAMES",
     "SETTING_NAMES",
+    "Given",
     "Inspection",
     "LogFormat",
     "LogLevel",

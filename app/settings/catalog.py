@@ -1,11 +1,12 @@
 """The list of all settings, each with its meaning and default."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
-from typing import Annotated, get_args
+from typing import Annotated, Self, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, SecretStr
 
 from app.settings.values import (
     Addresses,
@@ -55,10 +56,27 @@ _LATER = (
 )
 
 
+@dataclass(frozen=True, slots=True)
+class Given:
+    """A setting as somebody has written it, and where: the environment, `.env`, or a file with a secret."""
+
+    name: str
+    value: str = field(repr=False)
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Origins:
+    """What settings were read from, which makes them no others."""
+
+    given: tuple[Given, ...] = field(default=(), compare=False)
+
+
 class Settings(BaseModel):
     """Every setting with its value; the environment name is the attribute's name in capitals."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+    _origins: _Origins = PrivateAttr(_Origins())
 
     host: Host = Field("127.0.0.1", description="Address to listen on; 0.0.0.0 listens on all.")
     port: Port = Field(3001, description="TCP port to listen on; 0 takes any free port.")
@@ -289,6 +307,17 @@ class Settings(BaseModel):
         (),
         description="Hosts whose TLS certificates are watched, comma separated; port 443 when none is given.",
     )
+
+    @property
+    def given(self) -> tuple[Given, ...]:
+        """What somebody has written, by name; empty for settings that were not read from anywhere."""
+        return self._origins.given
+
+    def with_given(self, given: Iterable[Given]) -> Self:
+        """These settings, which know what they were read from."""
+        copy = self.model_copy()
+        copy._origins = _Origins(tuple(given))
+        return copy
 
     @property
     def rate_limits(self) -> Mapping[RateLimitPolicy, RateLimit | None]:

@@ -13,7 +13,7 @@ from dotenv import dotenv_values
 from dotenv.parser import parse_stream
 from pydantic import ValidationError
 
-from app.settings.catalog import SECRET_NAMES, SETTING_NAMES, Settings
+from app.settings.catalog import SECRET_NAMES, SETTING_NAMES, Given, Settings
 from app.settings.values import Right
 
 _FILE_NAMES = frozenset(f"{name}_FILE" for name in SECRET_NAMES)
@@ -68,9 +68,13 @@ def inspect_settings(environ: Mapping[str, str] | None = None, env_file: Path | 
     problems += _contradictions(given)
 
     values: dict[str, str] = {}
-    for source in sources:
-        values |= _resolve(source, problems)
+    origins: dict[str, str] = {}
+    for place, source in zip((str(env_file), "environment"), sources, strict=True):
+        resolved = _resolve(source, problems)
+        values |= resolved
+        origins |= {name: source.get(f"{name}_FILE", place) for name in resolved}
     settings, wrong = _build(values)
+    settings = settings.with_given(Given(name, value, origins[name]) for name, value in sorted(values.items()))
     problems += map(_what_is_right, wrong)
     if not wrong and settings.registration_enabled and settings.smtp_host is None:
         problems.append("REGISTRATION_ENABLED needs SMTP_HOST: whoever registers confirms the address by mail.")

@@ -60,6 +60,8 @@ NO_TENANT_YET = {
     "find_odd_licenses": "only callers of the installation ask for the security summary",
     "find_key_guessers": "only callers of the installation ask for the security summary",
     "find_titles": "only callers of the installation ask for the security summary",
+    "find_secret": "secrets are the installation's",
+    "put_secret": "secrets are the installation's",
     "find_run_evidence": "only callers of the installation ask for reports",
     "is_backed_up_elsewhere": "only the doctor asks, for the installation",
     "find_backup_evidence": "only callers of the installation ask for reports",

@@ -19,6 +19,7 @@ from app.domain.errors import DomainError
 from app.domain.maintenance import BackupOptions
 from app.domain.runs import Outcome, Progress
 from app.ops.backups import catalog
+from app.ops.backups.configuration import keep_configuration
 from app.ops.backups.contents import read_contents
 from app.ops.backups.copying import copy_out
 from app.ops.backups.expiry import expire_after_backup
@@ -60,6 +61,7 @@ async def backup(bench: Workbench, options: BackupOptions) -> Outcome:
         raise
     await catalog.store(bench, manifest, [local.name])
     places, warnings = await copy_out(bench, manifest)
+    warnings += await keep_configuration(bench)
     return Outcome(_result(manifest, places) | await expire_after_backup(bench), tuple(warnings))
 
 

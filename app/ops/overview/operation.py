@@ -102,7 +102,7 @@ def _look_at_machine(settings: Settings) -> list[Finding]:
         memory_percent=memory.percent,
         memory_available=ByteCount(memory.available),
     )
-    return [*judge_resources(use), *installation.check_disks(settings)]
+    return [*judge_resources(use), *installation.check_disks(settings), *installation.check_key_copy(settings)]
 
 
 def _judge_security(summary: SecuritySummary) -> Finding:
