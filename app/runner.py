@@ -11,6 +11,7 @@ import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -24,8 +25,11 @@ from app.domain.errors import DomainError, Unavailable
 from app.domain.maintenance import read_options
 from app.domain.permissions import Principal
 from app.domain.runs import UNDER_WAY, MutexGroup, Outcome, Progress, RunKind, RunStatus, Tell, lock_name_of
+from app.ops.audit_chain import find_faults
 from app.ops.backups.backup import backup
 from app.ops.backups.backup import clean_up as clean_up_backup
+from app.ops.backups.verify import clean_up as clean_up_verify
+from app.ops.backups.verify import verify
 from app.ops.maintenance.analyze import analyze
 from app.ops.maintenance.prune import prune
 from app.ops.maintenance.reindex import clean_up as clean_up_reindex
@@ -64,6 +68,7 @@ WORKS: Works = {
     RunKind.REINDEX: reindex,
     RunKind.PRUNE: prune,
     RunKind.BACKUP: backup,
+    RunKind.VERIFY: partial(verify, verify_chain=find_faults),
 }
 """What each kind of run does; it gets the options of its kind."""
 
@@ -72,6 +77,7 @@ CleanUps = Mapping[RunKind, Callable[[Workbench], Awaitable[None]]]
 CLEAN_UPS: CleanUps = {
     RunKind.REINDEX: clean_up_reindex,
     RunKind.BACKUP: clean_up_backup,
+    RunKind.VERIFY: clean_up_verify,
 }
 """What is cleaned up behind a run whose owner died."""
 

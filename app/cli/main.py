@@ -29,6 +29,7 @@ from app.cli import (
     security,
     serve,
     users,
+    verify,
 )
 from app.cli.context import AsJson
 from app.cli.output import print_json
@@ -58,6 +59,7 @@ app.add_typer(audit_events.app, name="audit")
 app.add_typer(maintenance.app, name="maintenance")
 app.add_typer(runs.app, name="runs")
 app.add_typer(backups.app, name="backups")
+backups.app.command("verify")(verify.verify)
 app.add_typer(retention.app, name="retention")
 app.add_typer(legal_holds.app, name="legal-holds")
 app.add_typer(schedules.app, name="schedules")

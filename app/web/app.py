@@ -32,6 +32,7 @@ from app.web.admin import (
     runs,
     schedules,
     security,
+    verifications,
 )
 from app.web.api import (
     api_keys,
@@ -78,6 +79,7 @@ NOUNS = (
     audit_events,
     security,
     maintenance,
+    verifications,
     runs,
     database,
     retention,
