@@ -29,6 +29,7 @@ from app.vault import Vault, make_key
 from app.web.app import create_app
 from tests.live import LiveServer, free_port
 from tests.mail_server import MailServer
+from tests.s3 import LiveS3, live_s3
 from tests.valkey import LiveValkey
 
 ENCRYPTION_KEY = make_key()
@@ -191,6 +192,13 @@ def valkey() -> Iterator[LiveValkey]:
 def mail_server() -> Iterator[MailServer]:
     """A real mail server of the test's own."""
     with MailServer() as running:
+        yield running
+
+
+@pytest.fixture
+def s3() -> Iterator[LiveS3]:
+    """A real S3 server of the test's own, with a bucket."""
+    with live_s3() as running:
         yield running
 
 

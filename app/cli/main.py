@@ -22,6 +22,7 @@ from app.cli import (
     organizations,
     products,
     reports,
+    rescan,
     retention,
     runs,
     schedules,
@@ -58,6 +59,8 @@ app.add_typer(diagnostics.app, name="database")
 app.add_typer(audit_events.app, name="audit")
 app.add_typer(maintenance.app, name="maintenance")
 app.add_typer(runs.app, name="runs")
+backups.app.command("rescan")(rescan.rescan_backups)
+backups.app.command("download")(rescan.download)
 app.add_typer(backups.app, name="backups")
 backups.app.command("verify")(verify.verify)
 app.add_typer(retention.app, name="retention")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -16,6 +17,7 @@ PRODUCT = "itechsmart-license-server"
 FORMAT = 1
 """Of manifests; a higher one is of a newer release, which this one can't read."""
 MANIFEST_SUFFIX = ".manifest.json"
+_FILE_NAME = re.compile(r"backup-\d{8}T\d{6}Z-[0-9a-f]{12}\.dump\.zst(\.age)?")
 
 
 class BackupNotFound(NotFound):
@@ -34,6 +36,12 @@ class BackupRefused(Conflict):
     """The backup can't be used: its file, its manifest or what is in it is not what it should be."""
 
     code = "BACKUP_REFUSED"
+
+
+class BackupFileMissing(BackupRefused):
+    """The file of the backup is not where the catalog says."""
+
+    code = "BACKUP_FILE_MISSING"
 
 
 class BackupUnavailable(Unavailable):
@@ -208,6 +216,18 @@ def backup_file_name(backup_id: UUID, created_at: datetime, *, is_encrypted: boo
     """The file's name: sorts by time, and holds the last digits of the id."""
     suffix = ".dump.zst.age" if is_encrypted else ".dump.zst"
     return f"backup-{created_at.astimezone(UTC):%Y%m%dT%H%M%SZ}-{backup_id.hex[-12:]}{suffix}"
+
+
+def require_own_name(manifest: Manifest) -> None:
+    """Raise BackupRefused unless the file's name is the one that its id and moment give: names lead nowhere else."""
+    is_encrypted = manifest.encrypted_for is not None
+    if manifest.file_name != backup_file_name(manifest.id, manifest.created_at, is_encrypted=is_encrypted):
+        raise BackupRefused("The backup's manifest names a file that is not its own.")
+
+
+def is_backup_file_name(name: str) -> bool:
+    """Whether a backup's file could be called so."""
+    return _FILE_NAME.fullmatch(name) is not None
 
 
 def manifest_name(file_name: str) -> str:

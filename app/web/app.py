@@ -24,10 +24,12 @@ from app.web.admin import audit_events as whole_audit_trail
 from app.web.admin import (
     certificates,
     database,
+    downloads,
     error_groups,
     legal_holds,
     maintenance,
     reports,
+    rescan,
     retention,
     runs,
     schedules,
@@ -88,6 +90,8 @@ NOUNS = (
     reports,
     certificates,
     schedules,
+    rescan,
+    downloads,
     whole_audit_trail,
 )
 

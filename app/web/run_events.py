@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import aclosing, suppress
@@ -11,10 +10,7 @@ from typing import Annotated
 from uuid import UUID
 
 from fastapi import Depends, Request
-from fastapi.responses import StreamingResponse
 from fastapi.sse import format_sse_event
-from starlette.requests import ClientDisconnect
-from starlette.types import Message, Receive, Scope, Send
 
 from app.domain.errors import Overloaded, Unavailable
 from app.domain.permissions import Permission
@@ -24,6 +20,7 @@ from app.runtime import Runtime as RuntimeState
 from app.web.deps import Runtime
 from app.web.schemas.runs import ListedRunOut, RunOut
 from app.web.security import CanReadOperations, is_still_permitted
+from app.web.streams import BoundedStream
 
 HEADERS = {"X-Accel-Buffering": "no"}
 """nginx passes each event on as it comes."""
@@ -59,39 +56,10 @@ Place = Annotated[None, Depends(_place)]
 """One of the places for those who watch, until the answer has ended; raises Overloaded. The caller is known before."""
 
 
-class EventStream(StreamingResponse):
-    """Server-sent events; a client that stops reading is given up, so that it does not keep its place."""
+class EventStream(BoundedStream):
+    """Server-sent events."""
 
     media_type = "text/event-stream"
-    send_seconds = 30.0
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer until all is sent or the client hangs up.
-
-        Starlette's own way cancels again and again, which costs a connection of the pool when it hits a statement.
-        """
-        sending = asyncio.create_task(self.stream_response(send))
-        hanging_up = asyncio.create_task(self.listen_for_disconnect(receive))
-        try:
-            await asyncio.wait((sending, hanging_up), return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            sending.cancel()
-            hanging_up.cancel()
-            await asyncio.gather(sending, hanging_up, return_exceptions=True)
-        if not sending.cancelled():
-            sending.result()
-
-    async def stream_response(self, send: Send) -> None:
-        """Send all events."""
-
-        async def send_in_time(message: Message) -> None:
-            try:
-                async with asyncio.timeout(self.send_seconds):
-                    await send(message)
-            except TimeoutError as error:
-                raise ClientDisconnect from error
-
-        await super().stream_response(send_in_time)
 
 
 def stream(request: Request, runtime: RuntimeState, run_id: UUID, pace: Pace = PACE) -> EventStream:

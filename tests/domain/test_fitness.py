@@ -112,8 +112,10 @@ def test_maintenance_that_would_skip_tables_says_which_grant_mends_it() -> None:
 
 
 USUAL = [
+    ScheduleFacts("daily-backup", "backup", "0 2 * * *", {}, "run_once", NOW + timedelta(hours=14)),
     ScheduleFacts("monthly-prune", "prune", "30 3 1 * *", {}, "run_once", NOW + timedelta(days=28)),
     ScheduleFacts("monthly-reindex", "reindex", "30 5 * * SUN#1", {}, "run_once", NOW + timedelta(days=32)),
+    ScheduleFacts("weekly-verify", "verify", "0 7 * * SUN", {}, "run_once", NOW + timedelta(days=4)),
     ScheduleFacts("weekly-vacuum", "vacuum", "30 4 * * SUN", {}, "run_once", NOW + timedelta(days=4)),
 ]
 
@@ -126,9 +128,9 @@ def said_of_schedules(schedules: list[ScheduleFacts], *, is_ours: bool = True) -
 
 
 def test_schedules_that_wait_for_their_slots_are_good_whoever_looks_at_them() -> None:
-    assert said_of_schedules(USUAL) == [("3 schedules are enabled, and none is late.", None)]
+    assert said_of_schedules(USUAL) == [("5 schedules are enabled, and none is late.", None)]
     assert said_of_schedules(USUAL, is_ours=False) == [
-        ("3 schedules are left to a cron outside (SCHEDULES_ENABLED=false), and none is late.", None)
+        ("5 schedules are left to a cron outside (SCHEDULES_ENABLED=false), and none is late.", None)
     ]
 
 
@@ -142,7 +144,7 @@ def test_schedules_that_wait_for_their_slots_are_good_whoever_looks_at_them() ->
 def test_a_slot_that_nobody_looked_at_is_late_and_the_action_says_who_should(
     is_ours: bool, sentence: str, action: str
 ) -> None:
-    late = [*USUAL[:2], replace(USUAL[2], waits_since=NOW - timedelta(hours=2))]
+    late = [*USUAL[:4], replace(USUAL[4], waits_since=NOW - timedelta(hours=2))]
 
     [(said, wanted)] = said_of_schedules(late, is_ours=is_ours)
 
@@ -152,9 +154,9 @@ def test_a_slot_that_nobody_looked_at_is_late_and_the_action_says_who_should(
 
 
 def test_a_slot_that_waits_for_another_run_is_not_late() -> None:
-    [(sentence, _)] = said_of_schedules([*USUAL[:2], replace(USUAL[2], waits_since=NOW - timedelta(minutes=74))])
+    [(sentence, _)] = said_of_schedules([*USUAL[:4], replace(USUAL[4], waits_since=NOW - timedelta(minutes=74))])
 
-    assert sentence == "3 schedules are enabled, and none is late."
+    assert sentence == "5 schedules are enabled, and none is late."
 
 
 def test_a_schedule_that_cannot_be_read_is_named() -> None:
@@ -162,21 +164,21 @@ def test_a_schedule_that_cannot_be_read_is_named() -> None:
 
     assert sentence.startswith("The schedule odd can't be read: its cron expression is wrong")
     assert action == "license-server schedules set odd --kind KIND --cron 'CRON'"
-    assert said_of_schedules([replace(USUAL[0], cron="x"), *USUAL[1:]])[0][1] == (
+    assert said_of_schedules([USUAL[0], replace(USUAL[1], cron="x"), *USUAL[2:]])[0][1] == (
         "license-server schedules set monthly-prune --kind prune --cron '30 3 1 * *'"
     )
 
 
 def test_what_an_installation_needs_and_no_schedule_does_is_told_with_the_command_that_mends_it() -> None:
-    disabled = replace(USUAL[2], waits_since=None)
+    disabled = replace(USUAL[4], waits_since=None)
 
-    assert said_of_schedules([*USUAL[:2], disabled]) == [
+    assert said_of_schedules([*USUAL[:4], disabled]) == [
         ("No schedule that is enabled does vacuum.", "license-server schedules enable weekly-vacuum")
     ]
-    assert said_of_schedules(USUAL[1:]) == [
+    assert said_of_schedules([USUAL[0], *USUAL[2:]]) == [
         (
             "No schedule that is enabled does prune.",
             "license-server schedules set monthly-prune --kind prune --cron '30 3 1 * *'",
         )
     ]
-    assert "3 schedules" in said_of_schedules([*USUAL[:2], replace(USUAL[2], name="own")])[0][0]
+    assert "5 schedules" in said_of_schedules([*USUAL[:4], replace(USUAL[4], name="own")])[0][0]

@@ -27,11 +27,11 @@ def test_a_key_of_an_organization_reads_and_changes_nothing_but_its_machines() -
     ]
 
 
-def test_every_permission_is_a_noun_with_read_write_or_maintain() -> None:
+def test_every_permission_is_a_noun_with_a_verb() -> None:
     for permission in Permission:
         noun, _, verb = permission.partition(":")
         assert noun.replace("-", "").isalpha(), permission
-        assert verb in {"read", "write", "maintain"}, permission
+        assert verb in {"read", "write", "maintain", "backup", "restore"}, permission
 
 
 def test_operators_and_the_command_line_may_do_everything() -> None:

@@ -124,7 +124,7 @@ NO_TENANT_YET = {
     "measure_index": "maintenance looks at catalogs, never at rows",
 }
 INSTALLATION_TABLES = {
-    *("Archive", "ErrorGroupCount", "LegalHold", "OutgoingMail", "Plan", "Product", "Registration", "Run"),
+    *("Archive", "Backup", "ErrorGroupCount", "LegalHold", "OutgoingMail", "Plan", "Product", "Registration", "Run"),
     *("Schedule", "SizeSample", "StatementSample"),
 }
 

@@ -385,9 +385,11 @@ async def test_a_new_installation_has_the_schedules_of_the_guide(
             found = await schedules.list_all(tx, now=clock())
 
     assert [(one.schedule.name, one.schedule.next_run_at, one.schedule.missed, one.problem) for one in found] == [
+        ("daily-backup", at("2026-03-02 02:00"), "run_once", None),
         ("monthly-prune", at("2026-04-01 03:30"), "run_once", None),
         ("monthly-reindex", at("2026-04-05 05:30"), "run_once", None),
         ("weekly-vacuum", at("2026-03-08 04:30"), "run_once", None),
+        ("weekly-verify", at("2026-03-08 07:00"), "run_once", None),
     ]
 
 

@@ -167,7 +167,7 @@ async def test_schedules_that_nobody_looks_at_are_told(fresh_database: str, tmp_
 
     assert "schedules" not in before
     assert never["schedules"].action == "Start the server, or: license-server schedules run-due"
-    assert "monthly-prune, monthly-reindex, weekly-vacuum" in never["schedules"].sentence
+    assert "daily-backup, monthly-prune, monthly-reindex, weekly-vacuum, weekly-verify" in never["schedules"].sentence
     assert "SCHEDULES_ENABLED=false" in left["schedules"].sentence
 
 

@@ -131,4 +131,6 @@ ACCESS = {
     "GET /admin/audit-events": "audit:read",
     "GET /admin/audit-events/export": "audit:read",
     "GET /admin/audit-events/{event_id}": "audit:read",
+    "POST /admin/backups/rescan": "ops:backup",
+    "GET /admin/backups/{backup_id}/download": "ops:restore",
 }

@@ -34,6 +34,8 @@ ROLES_WITH = {
     "audit:read": {"OPERATOR", "ADMIN"},
     "ops:read": {"OPERATOR"},
     "ops:maintain": {"OPERATOR"},
+    "ops:backup": {"OPERATOR"},
+    "ops:restore": {"OPERATOR"},
 }
 
 

@@ -54,3 +54,8 @@ async def find_newest_usable(tx: Session, *, is_verified: bool = False) -> Backu
     query = select(Backup).where(Backup.tool == OWN_TOOL, Backup.status.in_(wanted))
     found: Backup | None = await tx.scalar(query.order_by(Backup.created_at.desc(), Backup.id.desc()).limit(1))
     return found
+
+
+async def list_own_ids(tx: Session) -> Sequence[UUID]:
+    """The ids of all our own backups, whatever became of them."""
+    return (await tx.scalars(select(Backup.id).where(Backup.tool == OWN_TOOL).order_by(Backup.id))).all()

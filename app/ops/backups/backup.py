@@ -20,6 +20,7 @@ from app.domain.maintenance import BackupOptions
 from app.domain.runs import Outcome, Progress
 from app.ops.backups import catalog
 from app.ops.backups.contents import read_contents
+from app.ops.backups.copying import copy_out
 from app.ops.backups.pipes import DamagedFile, Packed, hash_file, pack
 from app.ops.backups.programs import in_thread, require_tool, started
 from app.ops.backups.stores import LocalStore
@@ -57,7 +58,8 @@ async def backup(bench: Workbench, options: BackupOptions) -> Outcome:
             await catalog.fail(bench, backup_id, reason)
         raise
     await catalog.store(bench, manifest, [local.name])
-    return Outcome(_result(manifest, [local.name]))
+    places, warnings = await copy_out(bench, manifest)
+    return Outcome(_result(manifest, places), tuple(warnings))
 
 
 async def clean_up(bench: Workbench) -> None:

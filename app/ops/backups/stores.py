@@ -4,22 +4,18 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
-from app.domain.backups import BackupRefused, BackupUnavailable, StoreName
+from app.domain.backups import BackupFileMissing, BackupUnavailable, StoreName, manifest_name
+from app.domain.verifications import verification_name
+from app.ops.backups.s3 import decode, open_s3_store
 from app.settings import Settings
 
 PARTIAL = ".partial"
 CHUNK_BYTES = 1024 * 1024
-
-
-class BackupFileMissing(BackupRefused):
-    """The file of the backup is not where the catalog says."""
-
-    code = "BACKUP_FILE_MISSING"
 
 
 class Store(Protocol):
@@ -31,8 +27,8 @@ class Store(Protocol):
         """Where a file is, in words for people."""
         ...
 
-    def put(self, name: str, source: Path) -> None:
-        """Copy a file here; it has its name only when it is whole."""
+    def put(self, name: str, source: BinaryIO, size: int) -> None:
+        """Copy what comes here; it has its name only when it is whole. What the source raises ends it."""
         ...
 
     def put_text(self, name: str, text: str) -> None:
@@ -47,8 +43,16 @@ class Store(Protocol):
         """The whole of a small file."""
         ...
 
+    def size(self, name: str) -> int:
+        """How many bytes the file has."""
+        ...
+
     def list_names(self) -> Sequence[str]:
         """All names here, sorted; also those of files that are not ours."""
+        ...
+
+    def list_sizes(self) -> Mapping[str, int]:
+        """The same with their bytes."""
         ...
 
     def delete(self, name: str) -> None:
@@ -98,12 +102,17 @@ class LocalStore:
             finally:
                 os.close(folder)
 
-    def put(self, name: str, source: Path) -> None:
-        """Copy a file here; it has its name only when it is whole."""
+    def put(self, name: str, source: BinaryIO, size: int) -> None:
+        """Copy what comes here; it has its name only when it is whole."""
         self.prepare()
-        with self._told(), source.open("rb") as file, self.writing(name) as draft:
-            shutil.copyfileobj(file, draft, CHUNK_BYTES)
-        self.publish(name)
+        try:
+            with self._told(), self.writing(name) as draft:
+                shutil.copyfileobj(source, draft, CHUNK_BYTES)
+                _require_size(name, draft.tell(), size)
+            self.publish(name)
+        finally:
+            with suppress(OSError):
+                self.draft(name).unlink(missing_ok=True)
 
     def put_text(self, name: str, text: str) -> None:
         """Write a small file."""
@@ -120,14 +129,24 @@ class LocalStore:
     def read_text(self, name: str) -> str:
         """The whole of a small file."""
         with self._told():
-            return (self.folder / name).read_text()
+            content = (self.folder / name).read_bytes()
+        return decode(self.location(name), content)
+
+    def size(self, name: str) -> int:
+        """How many bytes the file has."""
+        with self._told():
+            return (self.folder / name).stat().st_size
 
     def list_names(self) -> Sequence[str]:
         """All names here, sorted; also those of files that are not ours."""
-        if not self.folder.exists():
-            return []
+        return list(self.list_sizes())
+
+    def list_sizes(self) -> Mapping[str, int]:
+        """The same with their bytes."""
         with self._told():
-            return sorted(one.name for one in self.folder.iterdir() if one.is_file())
+            if not self.folder.exists():
+                return {}
+            return {one.name: one.stat().st_size for one in sorted(self.folder.iterdir()) if one.is_file()}
 
     def delete(self, name: str) -> None:
         """Remove a file; harmless when it is gone."""
@@ -146,11 +165,26 @@ class LocalStore:
             yield
         except FileNotFoundError as error:
             raise BackupFileMissing(f"{error.filename} is missing.") from error
-        except (OSError, UnicodeDecodeError) as error:
-            reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        except OSError as error:
+            reason = error.strerror or str(error)
             raise BackupUnavailable(f"BACKUP_DIR {self.folder.resolve()} can't be used: {reason}.") from error
 
 
 def open_stores(settings: Settings) -> dict[StoreName, Store]:
     """All places of this installation, the nearest first."""
-    return {StoreName.LOCAL: LocalStore(settings.backup_dir)}
+    stores: dict[StoreName, Store] = {StoreName.LOCAL: LocalStore(settings.backup_dir)}
+    s3 = open_s3_store(settings)
+    if s3 is not None:
+        stores[StoreName.S3] = s3
+    return stores
+
+
+def delete_copy(store: Store, file_name: str) -> None:
+    """Remove a backup from a store: its file first, then what tells of it, so that no file is left without a word."""
+    for name in (file_name, verification_name(file_name), manifest_name(file_name)):
+        store.delete(name)
+
+
+def _require_size(name: str, written: int, size: int) -> None:
+    if written != size:
+        raise BackupUnavailable(f"{name} changed while it was copied: {written} bytes came instead of {size}.")

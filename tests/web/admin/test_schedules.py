@@ -8,8 +8,8 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
+from app.domain.maintenance import SCHEDULABLE
 from app.domain.permissions import Permission
-from app.domain.runs import RunKind
 from app.domain.schedules import MAX_SCHEDULES
 from app.jobs.schedules import start_scheduled_runs
 from app.web.schemas.schedules import OPTION_WISHES
@@ -38,9 +38,11 @@ async def test_the_schedules_of_the_guide_are_there_with_their_next_slots(api: h
 
     assert page["nextCursor"] is None
     assert [(one["name"], one["kind"], one["cron"], one["isEnabled"], one["nextRuns"][0]) for one in page["items"]] == [
+        ("daily-backup", "backup", "0 2 * * *", True, "2026-03-02T02:00:00.000Z"),
         ("monthly-prune", "prune", "30 3 1 * *", True, "2026-04-01T03:30:00.000Z"),
         ("monthly-reindex", "reindex", "30 5 * * SUN#1", True, "2026-04-05T05:30:00.000Z"),
         ("weekly-vacuum", "vacuum", "30 4 * * SUN", True, "2026-03-08T04:30:00.000Z"),
+        ("weekly-verify", "verify", "0 7 * * SUN", True, "2026-03-08T07:00:00.000Z"),
     ]
 
 
@@ -106,13 +108,17 @@ async def test_several_schedules_are_set_together_or_not_at_all(api: httpx.Async
     done = await api.put("/admin/schedules", json={"items": items})
 
     read_problem(broken, 422, "INVALID_CRON")
-    assert [one["name"] for one in before] == ["monthly-prune", "monthly-reindex", "weekly-vacuum"]
+    assert [one["name"] for one in before] == [
+        *("daily-backup", "monthly-prune", "monthly-reindex", "weekly-vacuum", "weekly-verify"),
+    ]
     assert done.status_code == 200
     assert [(one["name"], one["cron"]) for one in done.json()["items"]] == [
+        ("daily-backup", "0 2 * * *"),
         ("monthly-prune", "30 3 1 * *"),
         ("monthly-reindex", "30 5 * * SUN#1"),
         ("nightly", "0 2 * * *"),
         ("weekly-vacuum", "0 6 * * SAT"),
+        ("weekly-verify", "0 7 * * SUN"),
     ]
 
 
@@ -207,7 +213,7 @@ async def test_names_that_are_wrong_twice_or_unknown_are_refused(refused_api: ht
 async def test_there_are_at_most_a_hundred_schedules(api: httpx.AsyncClient) -> None:
     items = [{"name": f"s-{number}", **NIGHTLY} for number in range(MAX_SCHEDULES)]
 
-    assert (await api.put("/admin/schedules", json={"items": items[3:]})).status_code == 200
+    assert (await api.put("/admin/schedules", json={"items": items[5:]})).status_code == 200
 
     read_problem(await api.put("/admin/schedules/one-more", json=NIGHTLY), 409, "TOO_MANY_SCHEDULES")
     assert (await put(api, "s-50", cron="0 3 * * *"))["cron"] == "0 3 * * *"
@@ -221,5 +227,15 @@ async def test_changing_schedules_needs_the_permission_for_maintenance(app: Fast
         read_problem(await client.post("/admin/schedules/weekly-vacuum/run"), 403, "FORBIDDEN")
 
 
-def test_every_kind_of_run_can_be_scheduled() -> None:
-    assert set(OPTION_WISHES) == set(RunKind)
+def test_every_kind_of_run_that_needs_no_person_can_be_scheduled() -> None:
+    assert set(OPTION_WISHES) == SCHEDULABLE
+
+
+@pytest.mark.parametrize("kind", ["restore", "rollback", "drill"])
+async def test_what_needs_a_person_is_not_scheduled(api: httpx.AsyncClient, kind: str) -> None:
+    terms = {"kind": kind, "cron": "0 2 * * *"}
+
+    refused = read_problem(await api.put("/admin/schedules/mine", json=terms), 422, "NOT_SCHEDULABLE")
+    read_problem(await api.put("/admin/schedules/mine", json={**terms, "options": {}}), 422, "NOT_SCHEDULABLE")
+
+    assert refused["errors"][0]["field"] == "kind"
