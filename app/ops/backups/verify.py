@@ -29,10 +29,12 @@ from app.domain.backups import (
 )
 from app.domain.maintenance import VerifyOptions
 from app.domain.runs import Outcome, Progress, Tell
+from app.domain.verifications import Verification
 from app.ops.backups import catalog
 from app.ops.backups.contents import RESTED_SHARE
 from app.ops.backups.copies import Copy, check_file, identities_for, require_known_schema, require_ours
 from app.ops.backups.examination import Examination, VerifyChain, examine
+from app.ops.backups.inventory import write_verification
 from app.ops.backups.pipes import DamagedFile
 from app.ops.backups.programs import ToolFailed
 from app.ops.backups.scratch import (
@@ -103,7 +105,8 @@ async def verify(bench: Workbench, options: VerifyOptions, *, verify_chain: Veri
         raise
     damage = " ".join(copies.faults.values()) or None
     await catalog.prove(bench, backup.id, trial.recovery_seconds, damage)
-    return Outcome(_result(backup, trial, copies), tuple(copies.unseen), damage)
+    warnings = [*copies.unseen, *await asyncio.to_thread(_note, bench, copies, trial)]
+    return Outcome(_result(backup, trial, copies), tuple(warnings), damage)
 
 
 async def clean_up(bench: Workbench) -> None:
@@ -213,6 +216,19 @@ def _require_good(examination: Examination) -> None:
     if examination.is_key_missing:
         raise BackupKeyMissing(f"The backup was restored, and could not be worked with: {said}")
     raise DamagedFile(f"The backup was restored, and is not what was backed up: {said}")
+
+
+def _note(bench: Workbench, copies: Copies, trial: Trial) -> list[str]:
+    """Write beside each good copy that it was proven, for a catalog that is made again; what kept us from it."""
+    problems = []
+    for copy, _, _ in copies.good.values():
+        manifest = copy.manifest
+        note = Verification(manifest.id, manifest.sha256, bench.now(), trial.recovery_seconds)
+        try:
+            write_verification([copy.store], manifest, note, bench.vault)
+        except BackupUnavailable as error:
+            problems.append(f"The note of the trial could not be written: {error.message}")
+    return problems
 
 
 def _part(tell: Tell, since: float, until: float) -> Tell:

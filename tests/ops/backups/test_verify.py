@@ -43,12 +43,13 @@ from app.ops.backups.verify import clean_up, verify
 from app.services import licenses
 from app.services.licenses import IssueLicense
 from app.vault import Vault, make_key
-from tests.conftest import ENCRYPTION_KEY
+from tests.conftest import ENCRYPTION_KEY, make_settings
 from tests.db.old_postgres import OldPostgres, find_old_postgres
 from tests.db.roles import as_role
 from tests.factories.store import make_organization
 from tests.ops.backups.test_examination import databases
 from tests.ops.maintenance.workshop import NOW, Workshop
+from tests.s3 import LiveS3
 
 
 async def make_backup(workshop: Workshop) -> tuple[Path, str]:
@@ -327,3 +328,28 @@ async def test_a_trial_on_an_older_server_without_our_roles_and_locale(workshop:
 
     assert all(check["ok"] for check in found.result["checks"])
     assert (await row(workshop)).status == BackupStatus.VERIFIED
+
+
+async def test_of_two_copies_the_whole_one_is_proven_and_the_damaged_one_fails_the_run(
+    workshop: Workshop, s3: LiveS3, fresh_database: str
+) -> None:
+    bench = workshop.bench
+    places = make_settings(fresh_database, bench.settings.data_dir, **s3.settings)
+    settings = places.model_copy(update={"backup_dir": bench.settings.backup_dir})
+    bench = replace(bench, settings=settings)
+    outcome = await backup(bench, BackupOptions())
+    good = await verify(bench, VerifyOptions(), verify_chain=find_faults)
+    name = outcome.result["fileName"]
+    await asyncio.to_thread(s3.write, name, s3.read(name)[:-1] + b"x")
+
+    found = await verify(bench, VerifyOptions(), verify_chain=find_faults)
+
+    assert (good.result["store"], good.failure, good.warnings) == ("s3", None, ())
+    assert good.result["stores"] == {"s3": "whole", "local": "whole"}
+    assert found.result["store"] == "local"
+    assert found.failure is not None
+    assert "has another SHA-256 than when it was written" in found.failure
+    kept = await row(workshop)
+    assert (kept.status, kept.failure) == (BackupStatus.VERIFIED, found.failure)
+    assert actions(workshop)[-2:] == ["backup.verified", "backup.damaged"]
+    assert [one for one in s3.names() if one.endswith(".verified.json")]
