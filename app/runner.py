@@ -11,6 +11,7 @@ import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -24,10 +25,13 @@ from app.domain.errors import DomainError, Unavailable
 from app.domain.maintenance import read_options
 from app.domain.permissions import Principal
 from app.domain.runs import UNDER_WAY, MutexGroup, Outcome, Progress, RunKind, RunStatus, Tell, lock_name_of
+from app.ops.audit_chain import find_faults
 from app.ops.backups.backup import backup
 from app.ops.backups.backup import clean_up as clean_up_backup
 from app.ops.backups.drill import clean_up as clean_up_drill
 from app.ops.backups.drill import drill
+from app.ops.backups.verify import clean_up as clean_up_verify
+from app.ops.backups.verify import verify
 from app.ops.maintenance.analyze import analyze
 from app.ops.maintenance.prune import prune
 from app.ops.maintenance.reindex import clean_up as clean_up_reindex
@@ -67,6 +71,7 @@ WORKS: Works = {
     RunKind.PRUNE: prune,
     RunKind.BACKUP: backup,
     RunKind.DRILL: drill,
+    RunKind.VERIFY: partial(verify, verify_chain=find_faults),
 }
 """What each kind of run does; it gets the options of its kind."""
 
@@ -76,6 +81,7 @@ CLEAN_UPS: CleanUps = {
     RunKind.REINDEX: clean_up_reindex,
     RunKind.BACKUP: clean_up_backup,
     RunKind.DRILL: clean_up_drill,
+    RunKind.VERIFY: clean_up_verify,
 }
 """What is cleaned up behind a run whose owner died."""
 

@@ -32,6 +32,7 @@ from app.cli import (
     security,
     serve,
     users,
+    verify,
 )
 from app.cli.context import AsJson
 from app.cli.output import print_json
@@ -65,6 +66,7 @@ backups.app.command("rescan")(rescan.rescan_backups)
 backups.app.command("download")(rescan.download)
 app.add_typer(backups.app, name="backups")
 app.add_typer(configuration.app, name="configuration")
+backups.app.command("verify")(verify.verify)
 app.add_typer(retention.app, name="retention")
 app.add_typer(legal_holds.app, name="legal-holds")
 app.add_typer(schedules.app, name="schedules")

@@ -1,7 +1,9 @@
-"""The job that tells monitors how old and how well proven the backups are."""
+"""Jobs about backups."""
 
 from __future__ import annotations
 
+from app.ops.backups.scratch import sweep_trials
+from app.runner import direct_url
 from app.runtime import Runtime
 from app.services import backups
 from app.telemetry import metrics
@@ -16,3 +18,9 @@ async def tell_backups(runtime: Runtime) -> None:
     metrics.backup_last_verified.tell(None if verified_at is None else verified_at.timestamp())
     metrics.backup_recovery.tell(figures.recovery_seconds)
     metrics.backup_bytes.tell(figures.bytes)
+
+
+async def sweep_scratch_databases(runtime: Runtime) -> None:
+    """Drop the scratch databases of verifications that were stopped before they could do so themselves."""
+    elsewhere = runtime.settings.verify_database_url
+    await sweep_trials(direct_url(runtime), None if elsewhere is None else elsewhere.get_secret_value())

@@ -35,6 +35,7 @@ from app.web.admin import (
     runs,
     schedules,
     security,
+    verifications,
 )
 from app.web.api import (
     api_keys,
@@ -81,6 +82,7 @@ NOUNS = (
     audit_events,
     security,
     maintenance,
+    verifications,
     runs,
     database,
     retention,
