@@ -28,6 +28,7 @@ from app.web.admin import (
     legal_holds,
     maintenance,
     reports,
+    restores,
     retention,
     runs,
     schedules,
@@ -86,6 +87,7 @@ NOUNS = (
     reports,
     certificates,
     schedules,
+    restores,
     whole_audit_trail,
 )
 
