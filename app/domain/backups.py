@@ -42,6 +42,24 @@ class BackupUnavailable(Unavailable):
     code = "BACKUP_UNAVAILABLE"
 
 
+class BackupTooNew(BackupRefused):
+    """The backup was made by a newer release than this one: update the server first, then use it."""
+
+    code = "BACKUP_TOO_NEW"
+
+
+class BackupKeyMissing(BackupUnavailable):
+    """The key that opens the backup, or what is in it, was not given to this server; see the keys in its settings."""
+
+    code = "BACKUP_KEY_MISSING"
+
+
+class ScratchDatabaseRefused(BackupUnavailable):
+    """A backup is restored into a database of its own, which can't be made here: the role needs CREATEDB."""
+
+    code = "SCRATCH_DATABASE_REFUSED"
+
+
 class BackupStatus(StrEnum):
     """How far a backup is: only one that was restored on trial and found whole is verified."""
 
@@ -154,7 +172,7 @@ def read_manifest(document: Mapping[str, Any]) -> Manifest:
         if document["product"] != PRODUCT:
             raise BackupRefused(f"This is no backup of {PRODUCT}, but of {document['product']}.")
         if document["format"] > FORMAT:
-            raise BackupRefused("The backup was made by a newer release, whose manifests this one can't read.")
+            raise BackupTooNew("The backup was made by a newer release, whose manifests this one can't read.")
         return Manifest(
             id=UUID(document["id"]),
             created_at=datetime.fromisoformat(document["createdAt"]),

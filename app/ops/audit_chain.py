@@ -13,7 +13,7 @@ from app.db.engine import Database
 from app.db.models import InstallationSecret
 from app.db.queries import audit_chain
 from app.db.session import Session
-from app.domain.audit_chain import KEY_BYTES, AuditKeyMissing, Base, Head, Verification, make_links
+from app.domain.audit_chain import KEY_BYTES, AuditKeyMissing, Base, FindingKind, Head, Verification, make_links
 from app.vault import Vault
 
 SEALED_AT_ONCE = 250
@@ -57,6 +57,14 @@ async def begin_verification(database: Database, vault: Vault, expected: Head | 
         if key is None and head != Head():
             raise AuditKeyMissing
     return Verification(key or b"", expected)
+
+
+async def find_faults(database: Database, vault: Vault, now: datetime) -> list[str]:
+    """What is wrong with the trail of a database that nobody works with; at that moment events may wait for links."""
+    verification = await begin_verification(database, vault, None)
+    async for _ in verify(database, verification, now=now):
+        pass
+    return [one.sentence for one in verification.findings if one.kind is not FindingKind.WAITING]
 
 
 async def verify(database: Database, verification: Verification, *, now: datetime) -> AsyncIterator[Progress]:

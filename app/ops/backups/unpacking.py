@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import re
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
 from typing import BinaryIO
 
 from app.domain.backups import BackupRefused
@@ -17,6 +19,7 @@ from app.ops.backups.programs import Child, ToolFailed, require_newest_tool, req
 OUR_TABLE = "alembic_version"
 _SKIPPED = re.compile(r"^\d+; \d+ \d+ (EXTENSION|COMMENT - EXTENSION) ")
 """Extensions belong to the server: the database they are restored into has its own, or none."""
+_GRANTS = re.compile(r"^\d+; \d+ \d+ (ACL|DEFAULT ACL) ")
 _COMPLAINT = re.compile(r"^pg_restore: error: (.*)$", re.MULTILINE)
 _HARMLESS = re.compile(r'unrecognized configuration parameter "transaction_timeout"')
 """Later programs set what only later servers know."""
@@ -24,19 +27,23 @@ _HARMLESS = re.compile(r'unrecognized configuration parameter "transaction_timeo
 
 def list_entries(source: BinaryIO, identities: Sequence[str] | None) -> list[str]:
     """The lines of the file's list of contents; raises DamagedFile and ToolFailed. Blocks."""
-    program, _ = require_newest_tool("pg_restore")
-    with started(program, ["--list"]) as child, tempfile.TemporaryFile() as listed:
-        _feed(child, source, identities)
-        listed.write(child.stdout.read())
-        child.require_success()
-        listed.seek(0)
-        return [line for line in listed.read().decode().splitlines() if line and not line.startswith(";")]
+    said = _ask(source, identities, ["--list"], [])
+    return [line for line in said.splitlines() if line and not line.startswith(";")]
 
 
 def require_tables(entries: Sequence[str]) -> None:
     """Raise BackupRefused for a dump of something else, or without data."""
     if not any(f" TABLE DATA public {OUR_TABLE} " in entry for entry in entries):
         raise BackupRefused("The backup holds no license server's tables.")
+
+
+def grants_of(source: BinaryIO, entries: Sequence[str], identities: Sequence[str] | None, child_is: list[Child]) -> str:
+    """The statements of a file that grant and revoke; raises DamagedFile and ToolFailed. Blocks."""
+    wanted = [entry for entry in entries if _GRANTS.match(entry)]
+    if not wanted:
+        return ""
+    with _listed(wanted) as listed:
+        return _ask(source, identities, [f"--use-list={listed}", "--no-owner"], child_is)
 
 
 def restore_into(
@@ -56,10 +63,8 @@ def restore_into(
     """
     program, _ = require_tool("pg_restore", major)
     wanted = [entry for entry in entries if not _SKIPPED.match(entry)]
-    with tempfile.NamedTemporaryFile("w", suffix=".list") as listed:
-        listed.write("\n".join(wanted) + "\n")
-        listed.flush()
-        arguments = ["--no-owner", f"--use-list={listed.name}", "--no-password", "--dbname="]
+    with _listed(wanted) as listed:
+        arguments = ["--no-owner", f"--use-list={listed}", "--no-password", "--dbname="]
         arguments += [] if has_roles else ["--no-privileges"]
         with started(program, arguments, url) as child:
             child_is.append(child)
@@ -67,6 +72,26 @@ def restore_into(
             child.stdout.read()
             child.process.wait()
             _require_no_complaint(child)
+
+
+def _ask(source: BinaryIO, identities: Sequence[str] | None, arguments: Sequence[str], child_is: list[Child]) -> str:
+    """What pg_restore says of a file without a database: into a file, for it reads no more while a full pipe waits."""
+    program, _ = require_newest_tool("pg_restore")
+    with tempfile.NamedTemporaryFile(suffix=".said") as said:
+        with started(program, [*arguments, f"--file={said.name}"]) as child:
+            child_is.append(child)
+            _feed(child, source, identities)
+            child.require_success()
+        return Path(said.name).read_text()
+
+
+@contextmanager
+def _listed(entries: Sequence[str]) -> Iterator[str]:
+    """The name of a file that lists these entries."""
+    with tempfile.NamedTemporaryFile("w", suffix=".list") as listed:
+        listed.write("\n".join(entries) + "\n")
+        listed.flush()
+        yield listed.name
 
 
 def _require_no_complaint(child: Child) -> None:
