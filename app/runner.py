@@ -11,6 +11,7 @@ import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -18,14 +19,19 @@ from app.db.deadline import Deadline
 from app.db.direct import SESSION_ENDED, DirectConnection, direct_connection
 from app.db.models import Run
 from app.db.models.base import new_id
+from app.db.scratch import beside
 from app.db.session import Session
 from app.db.workbench import Workbench
 from app.domain.errors import DomainError, Unavailable
-from app.domain.maintenance import read_options
+from app.domain.maintenance import Options, read_options
 from app.domain.permissions import Principal
 from app.domain.runs import UNDER_WAY, MutexGroup, Outcome, Progress, RunKind, RunStatus, Tell, lock_name_of
+from app.ops.audit_chain import find_faults
 from app.ops.backups.backup import backup
 from app.ops.backups.backup import clean_up as clean_up_backup
+from app.ops.backups.restore import clean_up as clean_up_restore
+from app.ops.backups.restore import restore
+from app.ops.backups.rollback import rollback
 from app.ops.maintenance.analyze import analyze
 from app.ops.maintenance.prune import prune
 from app.ops.maintenance.reindex import clean_up as clean_up_reindex
@@ -64,6 +70,8 @@ WORKS: Works = {
     RunKind.REINDEX: reindex,
     RunKind.PRUNE: prune,
     RunKind.BACKUP: backup,
+    RunKind.RESTORE: partial(restore, verify_chain=find_faults),
+    RunKind.ROLLBACK: rollback,
 }
 """What each kind of run does; it gets the options of its kind."""
 
@@ -72,6 +80,7 @@ CleanUps = Mapping[RunKind, Callable[[Workbench], Awaitable[None]]]
 CLEAN_UPS: CleanUps = {
     RunKind.REINDEX: clean_up_reindex,
     RunKind.BACKUP: clean_up_backup,
+    RunKind.RESTORE: clean_up_restore,
 }
 """What is cleaned up behind a run whose owner died."""
 
@@ -120,6 +129,17 @@ async def do_asked(runtime: Runtime, ask: Ask, tell: Tell, works: Works = WORKS)
             await _do_to_its_end(runtime, direct, run, works, tell)
     async with runtime.database.transaction() as tx:
         return await runs.get(tx, run_id)
+
+
+async def do_off_the_record(
+    runtime: Runtime, caller: Principal, kind: RunKind, options: Options, tell: Tell, works: Works = WORKS
+) -> Outcome:
+    """Do what a run would do, where the live database can hold no run: it is missing, damaged or of another schema."""
+    async with beside(direct_url(runtime)) as direct:
+        bench = Workbench(
+            direct, runtime.database, runtime.settings, runtime.vault, runtime.now, tell, new_id(), caller
+        )
+        return await works[kind](bench, options)
 
 
 async def bury_lost(runtime: Runtime, *, patience: float = LAST_WORD_SECONDS, clean_ups: CleanUps = CLEAN_UPS) -> None:

@@ -22,6 +22,7 @@ from app.cli import (
     organizations,
     products,
     reports,
+    restore,
     retention,
     runs,
     schedules,
@@ -58,6 +59,7 @@ app.add_typer(audit_events.app, name="audit")
 app.add_typer(maintenance.app, name="maintenance")
 app.add_typer(runs.app, name="runs")
 app.add_typer(backups.app, name="backups")
+app.add_typer(restore.app, name="restore")
 app.add_typer(retention.app, name="retention")
 app.add_typer(legal_holds.app, name="legal-holds")
 app.add_typer(schedules.app, name="schedules")

@@ -40,7 +40,7 @@ class RestoreUnderWay(Conflict):
 
 
 class BackupUnproven(Conflict):
-    """The backup was never restored on trial, or is not signed with a key of ours: verify it, or restore it by force."""
+    """The backup was never restored on trial, or is not signed with our key: verify it, or restore it by force."""
 
     code = "BACKUP_UNPROVEN"
 

@@ -28,6 +28,12 @@ from app.domain.runs import UNDER_WAY, RunStatus
 
 Document = Mapping[str, Any]
 
+_ROWS = bindparam("rows", type_=JSONB)
+_PUT_RUNS = text("INSERT INTO runs SELECT * FROM jsonb_populate_recordset(NULL::runs, :rows)").bindparams(_ROWS)
+_PUT_BACKUPS = text("INSERT INTO backups SELECT * FROM jsonb_populate_recordset(NULL::backups, :rows)").bindparams(
+    _ROWS
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Legacy:
@@ -78,12 +84,14 @@ async def settle_backups(tx: Session, reason: str, *, now: datetime) -> None:
 
 async def put_runs(tx: Session, documents: Sequence[Document]) -> None:
     """Write runs as they were read, over those with the same ids."""
-    await _put(tx, "runs", documents)
+    await tx.execute(delete(Run).where(Run.id.in_([UUID(one["id"]) for one in documents])))
+    await tx.execute(_PUT_RUNS, {"rows": list(documents)})
 
 
 async def put_backups(tx: Session, documents: Sequence[Document]) -> None:
     """Write backups as they were read, over those with the same ids."""
-    await _put(tx, "backups", documents)
+    await tx.execute(delete(Backup).where(Backup.id.in_([UUID(one["id"]) for one in documents])))
+    await tx.execute(_PUT_BACKUPS, {"rows": list(documents)})
 
 
 async def keep_revoked(tx: Session, revoked: Mapping[UUID, datetime]) -> int:
@@ -123,12 +131,3 @@ async def end_promises(tx: Session) -> None:
 async def plan_schedules_anew(tx: Session) -> None:
     """Let every schedule wait for its next slot; what it missed since stays undone."""
     await tx.execute(update(Schedule).values(next_run_at=None, planned_at=None, waiting_since=None))
-
-
-async def _put(tx: Session, table: str, documents: Sequence[Document]) -> None:
-    rows = bindparam("rows", list(documents), type_=JSONB)
-    ids = f"SELECT id FROM jsonb_populate_recordset(NULL::{table}, :rows)"
-    await tx.execute(text(f"DELETE FROM {table} WHERE id IN ({ids})").bindparams(rows))
-    await tx.execute(
-        text(f"INSERT INTO {table} SELECT * FROM jsonb_populate_recordset(NULL::{table}, :rows)").bindparams(rows)
-    )

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import psycopg
 from psycopg import errors as pg
 from psycopg import sql
 from sqlalchemy import text
 
-from app.db.direct import DirectConnection
+from app.db.direct import DirectConnection, direct_connection
+from app.db.scratch import DatabaseShape, read_shape
 from app.db.session import Session
-from app.domain.restores import PutAway, Story
+from app.domain.errors import DatabaseUnavailable
+from app.domain.restores import PutAway, RestoreRefused, Story, SwapFailed
 
 SWAP_SECONDS = 8.0
 """A rename itself gives up after 5 s in which sessions are left."""
@@ -34,13 +37,13 @@ _TERMINATE = sql.SQL(
     "SELECT count(*) FILTER (WHERE pg_terminate_backend(a.pid)) FROM pg_stat_activity a"
     " JOIN pg_roles r ON r.oid = a.usesysid JOIN pg_roles we ON we.rolname = current_user"
     " WHERE a.datname = %s AND a.backend_type IN ('client backend', 'walsender') AND a.pid <> pg_backend_pid()"
-    " AND (we.rolsuper OR NOT r.rolsuper AND (pg_has_role(r.oid, 'USAGE') OR pg_has_role('pg_signal_backend', 'USAGE')))"
+    " AND (we.rolsuper OR NOT r.rolsuper"
+    " AND (pg_has_role(r.oid, 'USAGE') OR pg_has_role('pg_signal_backend', 'USAGE')))"
 )
 _COMMENT = sql.SQL("SELECT shobj_description(oid, 'pg_database') FROM pg_database WHERE datname = %s")
-_OWN_TABLES = sql.SQL(
-    "SELECT quote_ident(pg_get_userbyid(relowner)), pg_has_role(relowner, 'USAGE') AND relowner = r.oid"
-    " FROM pg_class, pg_roles r WHERE pg_class.oid = to_regclass('public.alembic_version')"
-    " AND r.rolname = current_user"
+_OTHER_OWNER = sql.SQL(
+    "SELECT quote_ident(pg_get_userbyid(relowner)) FROM pg_class"
+    " WHERE oid = to_regclass('public.alembic_version') AND pg_get_userbyid(relowner) <> current_user"
 )
 _REVISION = sql.SQL("SELECT version_num FROM public.alembic_version")
 _HAS_TABLE = sql.SQL("SELECT to_regclass('public.alembic_version') IS NOT NULL")
@@ -55,7 +58,10 @@ _GRANTS = sql.SQL(
     "SELECT g.rolname, a.privilege_type, a.is_grantable FROM pg_database d CROSS JOIN aclexplode(d.datacl) a"
     " LEFT JOIN pg_roles g ON g.oid = a.grantee WHERE d.datname = %s AND (a.grantee = 0 OR g.rolname IS NOT NULL)"
 )
-_TERMS = sql.SQL("SELECT datacl IS NOT NULL, datconnlimit, pg_get_userbyid(datdba) = current_user, pg_get_userbyid(datdba) FROM pg_database WHERE datname = %s")
+_TERMS = sql.SQL(
+    "SELECT datacl IS NOT NULL, datconnlimit, pg_get_userbyid(datdba) = current_user, pg_get_userbyid(datdba)"
+    " FROM pg_database WHERE datname = %s"
+)
 _SETTINGS = sql.SQL(
     "SELECT r.rolname, split_part(one, '=', 1), substr(one, strpos(one, '=') + 1)"
     " FROM pg_db_role_setting s JOIN pg_database d ON d.oid = s.setdatabase LEFT JOIN pg_roles r ON r.oid = s.setrole"
@@ -69,7 +75,7 @@ _PUT_AWAY = (
 
 @dataclass(frozen=True, slots=True)
 class Rights:
-    """What our role may do in the cluster; names are quoted. `untouchable` are the roles whose sessions we can't end."""
+    """What our role may do in the cluster; names are quoted. The sessions of `untouchable` roles we can't end."""
 
     role: str
     is_superuser: bool
@@ -77,6 +83,19 @@ class Rights:
     is_owner: bool
     prepared: int
     untouchable: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Inside:
+    """What is in a database. `revision` is its schema's, None when it is not a license server's; `other_owner` is whom
+    its tables belong to, quoted, when that is not our role.
+    """
+
+    shape: DatabaseShape
+    is_empty: bool
+    revision: str | None
+    other_owner: str | None
+    extensions: Sequence[str]
 
 
 async def read_rights(control: DirectConnection, live: str) -> Rights:
@@ -98,28 +117,19 @@ async def read_comment(control: DirectConnection, name: str) -> str | None:
     return None if comment is None else str(comment)
 
 
-async def find_other_owner(direct: DirectConnection) -> str | None:
-    """In a license server's database: who owns its tables, quoted, when that is not our role."""
-    found = await direct.execute(_OWN_TABLES)
-    return next((owner for owner, is_ours in found if not is_ours), None)
-
-
-async def find_revision(direct: DirectConnection) -> str | None:
-    """The revision of a database's schema; None when it is not a license server's."""
-    [(has_table,)] = await direct.execute(_HAS_TABLE)
-    found = await direct.execute(_REVISION) if has_table else []
-    return str(found[0][0]) if found else None
-
-
-async def is_empty(direct: DirectConnection) -> bool:
-    """Whether a database holds no tables, except what extensions brought."""
-    [(empty,)] = await direct.execute(_IS_EMPTY)
-    return bool(empty)
-
-
-async def list_extensions(direct: DirectConnection) -> Sequence[str]:
-    """The extensions of a database."""
-    return [name for (name,) in await direct.execute(_EXTENSIONS)]
+async def look_into(url: str) -> Inside | None:
+    """What is in the database at an address; None when it is missing or damaged."""
+    try:
+        async with direct_connection(url) as direct:
+            return Inside(
+                shape=await read_shape(direct),
+                is_empty=bool(await _value(direct, _IS_EMPTY)),
+                revision=await _value(direct, _REVISION) if await _value(direct, _HAS_TABLE) else None,
+                other_owner=await _value(direct, _OTHER_OWNER),
+                extensions=[name for (name,) in await direct.execute(_EXTENSIONS)],
+            )
+    except (DatabaseUnavailable, psycopg.Error):
+        return None
 
 
 async def create_extension(direct: DirectConnection, name: str) -> str | None:
@@ -166,19 +176,28 @@ async def terminate_sessions(direct: DirectConnection, name: str) -> int:
 async def swap(control: DirectConnection, live: str, incoming: str, away: str | None, story: Story) -> None:
     """In one transaction the live database is put away and the other one gets its name; without `away` there is none.
 
-    Raises psycopg.Error, above all ObjectInUse while sessions are left: then nothing has changed.
+    Raises SwapFailed when nothing has changed, and DatabaseUnavailable when nobody knows.
     """
-    async with control.limits(statement_seconds=SWAP_SECONDS), control.connection.transaction():
-        if away is not None:
-            await _rename(control, live, away)
-            await _comment(control, away, story.as_text())
-        await _rename(control, incoming, live)
-        await _comment(control, live, story.comment)
+    try:
+        with control.translated():
+            async with control.limits(statement_seconds=SWAP_SECONDS), control.connection.transaction():
+                if away is not None:
+                    await _rename(control, live, away)
+                    await _comment(control, away, story.as_text())
+                await _rename(control, incoming, live)
+                await _comment(control, live, story.comment)
+    except psycopg.Error as error:
+        said = error.diag.message_detail or error.diag.message_primary
+        raise SwapFailed(f"The databases could not be exchanged, and everything is as before: {said}") from error
 
 
 async def drop(control: DirectConnection, name: str) -> None:
-    """Drop a database in which nobody is; harmless when it is gone."""
-    await control.execute(sql.SQL("DROP DATABASE IF EXISTS {}").format(sql.Identifier(name)))
+    """Drop a database, harmless when it is gone; raises RestoreRefused while somebody is in it."""
+    try:
+        with control.translated():
+            await control.execute(sql.SQL("DROP DATABASE IF EXISTS {}").format(sql.Identifier(name)))
+    except (pg.ObjectInUse, pg.InsufficientPrivilege) as error:
+        raise RestoreRefused(f"{name} can't be dropped: {error.diag.message_primary}.") from error
 
 
 async def list_put_away(tx: Session) -> Sequence[PutAway]:
@@ -202,6 +221,11 @@ def _put_away_of(live: str, rows: Sequence[tuple[object, ...]]) -> Sequence[PutA
     return sorted(found, key=lambda one: one.story.since, reverse=True)
 
 
+async def _value(direct: DirectConnection, query: sql.SQL) -> Any:
+    found = await direct.execute(query)
+    return found[0][0] if found else None
+
+
 async def _rename(control: DirectConnection, old: str, new: str) -> None:
     await control.execute(
         sql.SQL("ALTER DATABASE {} RENAME TO {}").format(sql.Identifier(old), sql.Identifier(new)),
@@ -219,7 +243,9 @@ async def _copy_setting(control: DirectConnection, target: str, role: str | None
     whose = sql.SQL("DATABASE {}").format(sql.Identifier(target))
     if role is not None:
         whose = sql.SQL("ROLE {} IN DATABASE {}").format(sql.Identifier(role), sql.Identifier(target))
-    keep = sql.SQL("ALTER {} SET {} FROM CURRENT").format(whose, sql.SQL(".").join(map(sql.Identifier, name.split("."))))
+    keep = sql.SQL("ALTER {} SET {} FROM CURRENT").format(
+        whose, sql.SQL(".").join(map(sql.Identifier, name.split(".")))
+    )
     try:
         async with control.connection.transaction():
             await control.execute(sql.SQL("SELECT set_config(%s, %s, true)"), [name, value])

@@ -46,9 +46,7 @@ async def choose_from_catalog(database: Database, settings: Settings, backup: st
             row = found
     if row.status not in USABLE or row.manifest is None:
         raise BackupStateConflict(f"A backup that is {row.status} can't be restored.")
-    return Chosen(
-        find_copy(read_manifest(row.manifest), settings), is_verified=row.status == BackupStatus.VERIFIED
-    )
+    return Chosen(find_copy(read_manifest(row.manifest), settings), is_verified=row.status == BackupStatus.VERIFIED)
 
 
 def choose_from_stores(settings: Settings, vault: Vault, backup: str) -> Chosen:

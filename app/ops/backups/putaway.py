@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from psycopg import errors as pg
-
 from app.db.queries import swaps
-from app.domain.restores import PutAway, PutAwayNotFound, RestoreRefused
 from app.db.scratch import database_of
+from app.domain.restores import PutAway, PutAwayNotFound
 from app.ops.backups.swap import control_session
 
 
@@ -23,8 +21,4 @@ async def discard(url: str, name: str) -> None:
     async with control_session(url) as (control, _):
         if name not in {one.name for one in await swaps.read_put_away(control, database_of(url))}:
             raise PutAwayNotFound
-        try:
-            with control.translated():
-                await swaps.drop(control, name)
-        except (pg.ObjectInUse, pg.InsufficientPrivilege) as error:
-            raise RestoreRefused(f"{name} can't be dropped: {error.diag.message_primary}.") from error
+        await swaps.drop(control, name)

@@ -9,15 +9,13 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
-import psycopg
-
 from app.db.direct import DirectConnection, direct_connection
 from app.db.migrations import head_revision
 from app.db.queries import swaps
-from app.db.scratch import DatabaseShape, database_of, read_shape
+from app.db.queries.swaps import Inside
+from app.db.scratch import database_of
 from app.db.workbench import Workbench
 from app.domain.backups import BackupRefused, Manifest
-from app.domain.errors import DatabaseUnavailable
 from app.domain.events import EventName
 from app.domain.maintenance import RestoreOptions
 from app.domain.restores import RestoreRefused, Story, Why, put_away_name
@@ -37,30 +35,24 @@ CHECKED, FILLED, EXAMINED, CARRIED = 10.0, 60.0, 92.0, 97.0
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """The cluster, and what is known of the live database, which may be missing, damaged, empty or of another schema.
-
-    `revision` is None, and `shape` too, where it can't be read.
-    """
+    """The cluster, and the live database; `inside` is None where that is missing or damaged."""
 
     control: DirectConnection
     control_url: str
     live: str
     is_there: bool
-    is_empty: bool
-    revision: str | None
-    shape: DatabaseShape | None
-    extensions: tuple[str, ...]
+    inside: Inside | None
     comment: str | None
 
     @property
     def is_readable(self) -> bool:
-        """Whether the live database can be read by this release."""
-        return self.revision == head_revision()
+        """Whether this release can read what is in the live database."""
+        return self.inside is not None and self.inside.revision == head_revision()
 
     @property
-    def has_nothing_to_lose(self) -> bool:
-        """Whether there is no live database, or nothing in it."""
-        return not self.is_there or self.is_empty
+    def is_empty(self) -> bool:
+        """Whether the live database is one in which nothing is."""
+        return self.inside is not None and self.inside.is_empty
 
 
 async def restore(bench: Workbench, options: RestoreOptions, *, verify_chain: VerifyChain) -> Outcome:
@@ -72,7 +64,7 @@ async def restore(bench: Workbench, options: RestoreOptions, *, verify_chain: Ve
         entries = await asyncio.to_thread(check_file, chosen.copy)
         await sweep(bench.direct_url, site.live, Purpose.RESTORE)
         name = scratch_name(site.live, Purpose.RESTORE, bench.run_id)
-        async with scratch_database(bench.direct_url, name, site.shape) as url:
+        async with scratch_database(bench.direct_url, name, site.inside.shape if site.inside else None) as url:
             await fill(url, chosen.copy, entries, scaled(bench.tell, CHECKED, FILLED))
             examination = await _examine(bench, url, chosen.copy.manifest, verify_chain)
             return await _take_over(bench, site, chosen, (name, url), examination, options)
@@ -89,16 +81,9 @@ async def opened_site(url: str) -> AsyncIterator[Site]:
     live = database_of(url)
     async with control_session(url) as (control, control_url):
         is_there = await swaps.has_database(control, live)
-        revision, shape, is_empty, extensions = None, None, False, ()
-        with suppress(DatabaseUnavailable, psycopg.Error):  # a damaged one is put away as it is
-            async with direct_connection(url) as direct:
-                shape = await read_shape(direct)
-                extensions = tuple(await swaps.list_extensions(direct))
-                is_empty = await swaps.is_empty(direct)
-                revision = await swaps.find_revision(direct)
-                await _require_own_tables(direct)
+        inside = await swaps.look_into(url) if is_there else None
         comment = await swaps.read_comment(control, live) if is_there else None
-        yield Site(control, control_url, live, is_there, is_empty, revision, shape, extensions, comment)
+        yield Site(control, control_url, live, is_there, inside, comment)
 
 
 def scaled(tell: Tell, since: float, until: float) -> Tell:
@@ -120,7 +105,9 @@ async def _choose(bench: Workbench, site: Site, options: RestoreOptions) -> Chos
 async def _require_fitting(bench: Workbench, site: Site, chosen: Chosen, options: RestoreOptions) -> None:
     """Everything that could be in the way and can be known beforehand."""
     await require_rights(site.control, site.live)
-    require_trust(chosen, bench.vault, is_forced=options.force, nothing_to_lose=site.has_nothing_to_lose)
+    _require_own_tables(site)
+    nothing_to_lose = not site.is_there or site.is_empty
+    require_trust(chosen, bench.vault, is_forced=options.force, nothing_to_lose=nothing_to_lose)
     if bench.settings.database_url is None:
         needed = int(chosen.copy.manifest.database_bytes * ROOM)
         free = (await asyncio.to_thread(shutil.disk_usage, bench.settings.data_dir)).free
@@ -131,9 +118,9 @@ async def _require_fitting(bench: Workbench, site: Site, chosen: Chosen, options
             )
 
 
-async def _require_own_tables(direct: DirectConnection) -> None:
-    owner = await swaps.find_other_owner(direct)
-    if owner is not None:
+def _require_own_tables(site: Site) -> None:
+    if site.inside is not None and site.inside.other_owner is not None:
+        owner = site.inside.other_owner
         raise RestoreRefused(
             f"The tables belong to {owner}, and what is restored would belong to the role of DATABASE_DIRECT_URL: let"
             f" DATABASE_DIRECT_URL name {owner}."
@@ -184,7 +171,7 @@ async def _take_over(
     story = Story(site.live, Why.RESTORED, bench.now(), manifest.id, bench.run_id, site.comment)
     seconds = await exchange(bench, site.control, site.control_url, Exchange(site.live, name, away, story))
     if away is not None and site.is_empty:
-        with suppress(psycopg.Error):
+        with suppress(RestoreRefused):
             await swaps.drop(site.control, away)
         away = None
     return Outcome(_result(manifest, away, seconds, examination), tuple(warnings))
@@ -194,7 +181,7 @@ async def _furnish(site: Site, name: str, url: str) -> list[str]:
     """What belongs to a database and is in no dump; what could not be given to the new one."""
     warnings = []
     async with direct_connection(url) as direct:
-        for extension in site.extensions:
+        for extension in site.inside.extensions if site.inside else ():
             problem = await swaps.create_extension(direct, extension)
             warnings += [problem] if problem else []
     if site.is_there:

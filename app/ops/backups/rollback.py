@@ -4,15 +4,11 @@ from __future__ import annotations
 
 import asyncio
 
-import psycopg
-
-from app.db.direct import direct_connection
 from app.db.migrations import head_revision, is_known, migrate
 from app.db.queries import swaps
 from app.db.scratch import address_of
 from app.db.workbench import Workbench
 from app.domain.backups import BackupTooNew
-from app.domain.errors import DatabaseUnavailable
 from app.domain.events import EventName
 from app.domain.maintenance import RollbackOptions
 from app.domain.restores import PutAway, RestoreRefused, Story, Why, pick, put_away_name
@@ -37,11 +33,10 @@ async def rollback(bench: Workbench, options: RollbackOptions) -> Outcome:
 
 async def _bring_to_head(url: str, chosen: PutAway) -> None:
     """An older schema is brought to this release's; raises BackupTooNew for a newer one."""
-    try:
-        async with direct_connection(url) as direct:
-            revision = await swaps.find_revision(direct)
-    except (DatabaseUnavailable, psycopg.Error) as error:
-        raise RestoreRefused(f"{chosen.name} can't be opened, so it does not come back: {error}") from error
+    inside = await swaps.look_into(url)
+    if inside is None:
+        raise RestoreRefused(f"{chosen.name} can't be opened, so it does not come back.")
+    revision = inside.revision
     if revision is None:
         raise RestoreRefused(f"{chosen.name} holds no license server's tables, so it does not come back.")
     if not is_known(revision):

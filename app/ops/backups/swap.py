@@ -9,15 +9,12 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import TypeVar
 
-import psycopg
-from psycopg import errors as pg
-
 from app.db.direct import DirectConnection, direct_connection
 from app.db.queries import swaps
 from app.db.scratch import COMMON_DATABASES, address_of, database_of
 from app.db.workbench import Workbench
-from app.domain.errors import DatabaseUnavailable, DomainError
-from app.domain.restores import RestoreRefused, RestoreUnderWay, Story, SwapFailed
+from app.domain.errors import DatabaseUnavailable
+from app.domain.restores import RestoreRefused, RestoreUnderWay, Story
 from app.domain.runs import lock_name_of
 
 TERMINATE_PAUSE_SECONDS = 0.02
@@ -39,7 +36,7 @@ class Exchange:
 
 @asynccontextmanager
 async def control_session(url: str) -> AsyncIterator[tuple[DirectConnection, str]]:
-    """A session in a third database, and its address. While it lasts nobody else restores here: else RestoreUnderWay."""
+    """A session in a third database, and its address, meanwhile; raises RestoreUnderWay when another one restores."""
     live = database_of(url)
     name = await _find_control(url, live)
     control_url = address_of(url, name)
@@ -63,7 +60,7 @@ async def require_rights(control: DirectConnection, live: str) -> None:
     if missing:
         raise RestoreRefused(
             f"The role {rights.role} of DATABASE_DIRECT_URL can't put another database in place of {live}:"
-            f" {'; '.join(missing)}. A superuser mends that with the SQL in brackets, or with deploy/postgres/roles.sql."
+            f" {'; '.join(missing)}. A superuser mends that with the SQL in brackets or deploy/postgres/roles.sql."
         )
     if rights.prepared:
         raise RestoreRefused(f"{live} has {rights.prepared} prepared transactions: commit them, or roll them back.")
@@ -100,7 +97,7 @@ async def to_its_end(work: Awaitable[Result]) -> Result:
 
 
 async def _exchange(control: DirectConnection, control_url: str, wanted: Exchange) -> None:
-    renaming = asyncio.create_task(_rename(control, wanted))
+    renaming = asyncio.create_task(swaps.swap(control, wanted.live, wanted.incoming, wanted.away, wanted.story))
     try:
         async with direct_connection(control_url) as other:
             while not renaming.done():
@@ -111,25 +108,9 @@ async def _exchange(control: DirectConnection, control_url: str, wanted: Exchang
         await asyncio.wait({renaming})
     try:
         renaming.result()
-    except SwapFailed:
-        raise
-    except (DomainError, psycopg.Error):
+    except DatabaseUnavailable:
         if not await _has_happened(control_url, wanted):
             raise
-
-
-async def _rename(control: DirectConnection, wanted: Exchange) -> None:
-    with control.translated():
-        try:
-            await swaps.swap(control, wanted.live, wanted.incoming, wanted.away, wanted.story)
-        except pg.ObjectInUse as error:
-            raise SwapFailed(
-                f"Sessions in {wanted.live} could not be ended within 5 s ({error.diag.message_detail}); everything is as"
-                " before."
-            ) from error
-        except (pg.InsufficientPrivilege, pg.LockNotAvailable, pg.DuplicateDatabase, pg.InvalidCatalogName) as error:
-            said = error.diag.message_primary
-            raise SwapFailed(f"The databases could not be exchanged ({said}); everything is as before.") from error
 
 
 async def _has_happened(control_url: str, wanted: Exchange) -> bool:

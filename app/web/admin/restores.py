@@ -59,9 +59,7 @@ async def list_put_away(caller: CanReadOperations, tx: Transaction) -> PutAwayLi
 
 
 @router.delete("/restores/{name}", status_code=204)
-async def discard_database(
-    caller: CanRestore, proven: RecentlyProven, runtime: Runtime, name: str
-) -> None:
+async def discard_database(caller: CanRestore, proven: RecentlyProven, runtime: Runtime, name: str) -> None:
     """Drop a database that a restore has put away, for good."""
     async with runtime.database.transaction() as tx:
         chosen = await restores.get_put_away(tx, name)

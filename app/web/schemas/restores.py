@@ -41,9 +41,7 @@ class PutAwayOut(Out):
     def of(cls, one: PutAway) -> Self:
         """As answers show it."""
         story = one.story
-        return cls(
-            name=one.name, bytes=one.bytes, why=story.why, since=story.since, backup=story.backup, run=story.run
-        )
+        return cls(name=one.name, bytes=one.bytes, why=story.why, since=story.since, backup=story.backup, run=story.run)
 
 
 class PutAwayList(Out):
