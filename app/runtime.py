@@ -199,12 +199,12 @@ def open_vault(settings: Settings) -> Vault:
 
 
 def require_key(settings: Settings) -> None:
-    """Raise EncryptionKeyMissing where the keys would have to be made anew, which open nothing that there is already."""
+    """Raise EncryptionKeyMissing where a key would have to be made, which opens nothing that there is already."""
     path = settings.data_dir / "encryption.key"
     if settings.encryption_key is None and not path.exists():
         raise EncryptionKeyMissing(
-            f"Put the encryption key back first: set ENCRYPTION_KEY, put {path.name} into {settings.data_dir.resolve()},"
-            " or run license-server configuration restore; nothing was made yet."
+            "Put the encryption key back first (license-server configuration restore): set ENCRYPTION_KEY, or put the"
+            f" file to {path.resolve()}; nothing was made yet."
         )
 
 

@@ -16,7 +16,6 @@ from app.cli.progress import progress_bar
 from app.cli.runs import show_end
 from app.db.models import Run
 from app.db.scratch import database_of
-from app.domain.errors import DatabaseUnavailable
 from app.domain.maintenance import Options, RestoreOptions, RollbackOptions
 from app.domain.permissions import COMMAND_LINE
 from app.domain.restores import PutAway, pick, require_confirmation
@@ -43,15 +42,16 @@ Confirm = Annotated[
 DatabaseName = Annotated[str, typer.Argument(parser=parse_text, metavar="NAME", help="A name that `list` shows.")]
 
 
-def _backup_id(text: str) -> str:
-    return "" if text == NEWEST else str(UUID(text))
+def _read_backup(text: str) -> str:
+    """The id of a backup, or nothing for the newest; raises ValueError."""
+    return "" if text in ("", NEWEST) else str(UUID(text))
 
 
 @app.callback()
 def restore(
     context: typer.Context,
     backup: Annotated[
-        str, typer.Option(parser=_backup_id, metavar="ID", help="Which backup; the newest when none is named.")
+        str, typer.Option(parser=_read_backup, metavar="ID", help="Which backup; the newest when none is named.")
     ] = NEWEST,
     confirm: Confirm = "",
     force: Annotated[bool, typer.Option(help="Also one that was never verified, or is not signed by us.")] = False,
@@ -63,7 +63,7 @@ def restore(
     """
     if context.invoked_subcommand is not None:
         return
-    options = RestoreOptions(_backup_id(backup) if backup else "", force)
+    options = RestoreOptions(_read_backup(backup), force)
     _do(RunKind.RESTORE, options, confirm, as_json=as_json, may_create=_is_restorable_from_nothing(options))
 
 
@@ -139,11 +139,8 @@ def _tell_way_back(result: dict[str, Any]) -> None:
 
 async def _can_hold_runs(runtime: Runtime) -> bool:
     """Whether the live database is there and of this release."""
-    try:
-        readiness = await check_readiness(runtime.probe_lane, head_revision=runtime.head_revision, is_draining=False)
-    except DatabaseUnavailable:
-        return False
-    return not readiness.failed
+    readiness = await check_readiness(runtime.probe_lane, head_revision=runtime.head_revision, is_draining=False)
+    return readiness.is_ready
 
 
 def _is_restorable_from_nothing(options: RestoreOptions) -> bool:

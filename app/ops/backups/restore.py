@@ -15,10 +15,10 @@ from app.db.queries import swaps
 from app.db.queries.swaps import Inside
 from app.db.scratch import database_of
 from app.db.workbench import Workbench
-from app.domain.backups import BackupRefused, Manifest
+from app.domain.backups import BackupKeyMissing, BackupRefused, Manifest
 from app.domain.events import EventName
 from app.domain.maintenance import RestoreOptions
-from app.domain.restores import RestoreRefused, Story, Why, put_away_name
+from app.domain.restores import RestoreRefused, Story, Why
 from app.domain.runs import Outcome, Progress, Tell
 from app.domain.words import ByteCount
 from app.ops.backups.choice import Chosen, choose_from_catalog, choose_from_stores, require_trust
@@ -26,11 +26,11 @@ from app.ops.backups.copies import check_file
 from app.ops.backups.examination import Examination, VerifyChain, examine
 from app.ops.backups.legacy import News, carry_over
 from app.ops.backups.scratch import Purpose, fill, scratch_database, scratch_name, sweep
-from app.ops.backups.swap import Exchange, control_session, exchange, require_rights
+from app.ops.backups.swap import Exchange, control_session, exchange, find_name, require_rights
 
 ROOM = 1.2
 """So many times the size of the database must be free where it is restored."""
-CHECKED, FILLED, EXAMINED, CARRIED = 10.0, 60.0, 92.0, 97.0
+CHECKED, FILLED, EXAMINED, CARRIED, SWAPPED = 10.0, 60.0, 92.0, 97.0, 99.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +138,8 @@ async def _examine(bench: Workbench, url: str, manifest: Manifest, verify_chain:
         rested_share=0.0,
     )
     if not examination.is_good:
+        if examination.is_key_missing:
+            raise BackupKeyMissing
         faults = " ".join(check.detail for check in examination.faults)
         raise BackupRefused(f"What was restored is not what it should be, and was not used: {faults}")
     return examination
@@ -154,7 +156,7 @@ async def _take_over(
     """The last steps: what must go on is carried over, and the names are exchanged."""
     name, url = incoming
     manifest = chosen.copy.manifest
-    away = put_away_name(site.live, Why.RESTORED, bench.now()) if site.is_there else None
+    away = await find_name(site.control, site.live, Why.RESTORED, bench.now())
     warnings = await _furnish(site, name, url)
     bench.tell(Progress(EXAMINED, "carrying over"))
     data = {
@@ -170,6 +172,7 @@ async def _take_over(
     bench.tell(Progress(CARRIED, "swapping"))
     story = Story(site.live, Why.RESTORED, bench.now(), manifest.id, bench.run_id, site.comment)
     seconds = await exchange(bench, site.control, site.control_url, Exchange(site.live, name, away, story))
+    bench.tell(Progress(SWAPPED, "finishing"))
     if away is not None and site.is_empty:
         with suppress(RestoreRefused):
             await swaps.drop(site.control, away)

@@ -11,11 +11,11 @@ from app.db.workbench import Workbench
 from app.domain.backups import BackupTooNew
 from app.domain.events import EventName
 from app.domain.maintenance import RollbackOptions
-from app.domain.restores import PutAway, RestoreRefused, Story, Why, pick, put_away_name
+from app.domain.restores import PutAway, RestoreRefused, Story, Why, pick
 from app.domain.runs import Outcome, Progress
 from app.ops.backups.legacy import News, carry_over
 from app.ops.backups.restore import Site, opened_site
-from app.ops.backups.swap import Exchange, exchange, require_rights
+from app.ops.backups.swap import Exchange, exchange, find_name, require_rights
 
 
 async def rollback(bench: Workbench, options: RollbackOptions) -> Outcome:
@@ -27,7 +27,7 @@ async def rollback(bench: Workbench, options: RollbackOptions) -> Outcome:
         url = address_of(bench.direct_url, chosen.name)
         bench.tell(Progress(10.0, "preparing", chosen.name))
         await _bring_to_head(url, chosen)
-        away = put_away_name(site.live, Why.ROLLED_BACK, bench.now()) if site.is_there else None
+        away = await find_name(site.control, site.live, Why.ROLLED_BACK, bench.now())
         return await _take_over(bench, site, chosen, away)
 
 

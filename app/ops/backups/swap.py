@@ -7,6 +7,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import TypeVar
 
 from app.db.direct import DirectConnection, direct_connection
@@ -14,7 +15,7 @@ from app.db.queries import swaps
 from app.db.scratch import COMMON_DATABASES, address_of, database_of
 from app.db.workbench import Workbench
 from app.domain.errors import DatabaseUnavailable
-from app.domain.restores import RestoreRefused, RestoreUnderWay, Story
+from app.domain.restores import RestoreRefused, RestoreUnderWay, Story, Why, put_away_name
 from app.domain.runs import lock_name_of
 
 TERMINATE_PAUSE_SECONDS = 0.02
@@ -64,6 +65,15 @@ async def require_rights(control: DirectConnection, live: str) -> None:
         )
     if rights.prepared:
         raise RestoreRefused(f"{live} has {rights.prepared} prepared transactions: commit them, or roll them back.")
+
+
+async def find_name(control: DirectConnection, live: str, why: Why, now: datetime) -> str | None:
+    """Under which name the live database can be put away; None when there is none."""
+    if not await swaps.has_database(control, live):
+        return None
+    while await swaps.has_database(control, name := put_away_name(live, why, now)):
+        now += timedelta(seconds=1)
+    return name
 
 
 async def exchange(bench: Workbench, control: DirectConnection, control_url: str, wanted: Exchange) -> float:
