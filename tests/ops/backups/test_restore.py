@@ -14,9 +14,11 @@ from psycopg import sql
 from psycopg.types.json import Jsonb
 
 from app.db.queries import runs
+from app.domain.backups import BackupKeyMissing, BackupRefused, BackupTooNew, read_manifest
+from app.domain.errors import DomainError
 from app.domain.maintenance import BackupOptions, RestoreOptions, RollbackOptions
 from app.domain.permissions import COMMAND_LINE
-from app.domain.restores import PutAwayNotFound, RestoreUnderWay
+from app.domain.restores import BackupUnproven, PutAwayNotFound, RestoreRefused, RestoreUnderWay
 from app.domain.runs import RunKind, RunStatus, RunTrigger
 from app.ops.audit_chain import find_faults
 from app.ops.backups.backup import backup
