@@ -99,10 +99,14 @@ class DirectConnection:
     async def move(self, url: str) -> None:
         """Go on in a new session there; the one before is its owner's to close. Raises DatabaseUnavailable."""
         connection = await _connect(url)
+        try:
+            with translated():
+                await connection.execute(_NO_TRANSACTION_TIMEOUT, prepare=False)
+        except BaseException:
+            await connection.close()
+            raise
         connection.add_notice_handler(self.add_notice)
         self.connection = connection
-        with self.translated():
-            await self.execute(sql.SQL(_NO_TRANSACTION_TIMEOUT))
 
     async def try_hold(self, name: str) -> bool:
         """Hold this name as long as the session lives; False, at once, when another one holds it."""

@@ -33,10 +33,11 @@ _UNTOUCHABLE = sql.SQL(
     " OR pg_has_role('pg_signal_backend', 'USAGE')))"
     " AND NOT (SELECT rolsuper FROM pg_roles WHERE rolname = current_user) ORDER BY 1"
 )
+# Whoever may not read all statistics does not see which kind of session another role's is.
 _TERMINATE = sql.SQL(
     "SELECT count(*) FILTER (WHERE pg_terminate_backend(a.pid)) FROM pg_stat_activity a"
     " JOIN pg_roles r ON r.oid = a.usesysid JOIN pg_roles we ON we.rolname = current_user"
-    " WHERE a.datname = %s AND a.backend_type IN ('client backend', 'walsender') AND a.pid <> pg_backend_pid()"
+    " WHERE a.datname = %s AND a.pid <> pg_backend_pid()"
     " AND (we.rolsuper OR NOT r.rolsuper"
     " AND (pg_has_role(r.oid, 'USAGE') OR pg_has_role('pg_signal_backend', 'USAGE')))"
 )
@@ -178,26 +179,28 @@ async def swap(control: DirectConnection, live: str, incoming: str, away: str | 
 
     Raises SwapFailed when nothing has changed, and DatabaseUnavailable when nobody knows.
     """
-    try:
-        with control.translated():
+    with control.translated():
+        try:
             async with control.limits(statement_seconds=SWAP_SECONDS), control.connection.transaction():
                 if away is not None:
                     await _rename(control, live, away)
                     await _comment(control, away, story.as_text())
                 await _rename(control, incoming, live)
                 await _comment(control, live, story.comment)
-    except psycopg.Error as error:
-        said = error.diag.message_detail or error.diag.message_primary
-        raise SwapFailed(f"The databases could not be exchanged, and everything is as before: {said}") from error
+        except psycopg.Error as error:
+            if not control.is_open:
+                raise
+            said = error.diag.message_detail or error.diag.message_primary
+            raise SwapFailed(f"The databases could not be exchanged, and everything is as before: {said}") from error
 
 
 async def drop(control: DirectConnection, name: str) -> None:
     """Drop a database, harmless when it is gone; raises RestoreRefused while somebody is in it."""
-    try:
-        with control.translated():
+    with control.translated():
+        try:
             await control.execute(sql.SQL("DROP DATABASE IF EXISTS {}").format(sql.Identifier(name)))
-    except (pg.ObjectInUse, pg.InsufficientPrivilege) as error:
-        raise RestoreRefused(f"{name} can't be dropped: {error.diag.message_primary}.") from error
+        except (pg.ObjectInUse, pg.InsufficientPrivilege) as error:
+            raise RestoreRefused(f"{name} can't be dropped: {error.diag.message_primary}.") from error
 
 
 async def list_put_away(tx: Session) -> Sequence[PutAway]:

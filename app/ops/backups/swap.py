@@ -132,15 +132,12 @@ async def _has_happened(control_url: str, wanted: Exchange) -> bool:
 async def _hold_again(bench: Workbench, live: str) -> None:
     """Go on in the database that is live now, holding the run's lock; without it the run ends before anybody asks."""
     deadline = time.monotonic() + RETURN_SECONDS
-    while True:
-        try:
+    while time.monotonic() < deadline:
+        with suppress(DatabaseUnavailable):
             await bench.direct.move(address_of(bench.direct_url, live))
             await bench.direct.try_hold(lock_name_of(bench.run_id))
             return
-        except DatabaseUnavailable:
-            if time.monotonic() > deadline:
-                return
-            await asyncio.sleep(RETURN_PAUSE_SECONDS)
+        await asyncio.sleep(RETURN_PAUSE_SECONDS)
 
 
 async def _find_control(url: str, live: str) -> str:

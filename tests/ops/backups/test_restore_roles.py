@@ -79,14 +79,15 @@ async def test_what_the_role_lacks_is_told_with_the_sql_that_mends_it(
     assert mends in caught.value.message
 
 
-def terms(roles: Roles) -> object:
+def terms(roles: Roles) -> list[tuple[str, ...]]:
     """Who may do what with the database and its tables."""
     with psycopg.connect(roles.superuser) as connection:
-        return connection.execute(
-            "SELECT (SELECT (datacl::text[], datconnlimit, datdba::regrole::text) FROM pg_database"
-            " WHERE datname = current_database()),"
-            " (SELECT array_agg((relname, relowner::regrole::text, relacl::text) ORDER BY relname) FROM pg_class"
-            " WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p')),"
-            " (SELECT nspacl::text FROM pg_namespace WHERE nspname = 'public'),"
-            " (SELECT array_agg(defaclacl::text ORDER BY defaclacl::text) FROM pg_default_acl)"
-        ).fetchall()
+        found = connection.execute(
+            "SELECT 'database', datacl::text[] || datdba::regrole::text || datconnlimit::text FROM pg_database"
+            " WHERE datname = current_database() UNION ALL"
+            " SELECT relname, relacl::text[] || relowner::regrole::text FROM pg_class"
+            " WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p') UNION ALL"
+            " SELECT nspname, nspacl::text[] FROM pg_namespace WHERE nspname = 'public' UNION ALL"
+            " SELECT 'default', defaclacl::text[] FROM pg_default_acl"
+        )
+        return sorted((name, *sorted(rights)) for name, rights in found.fetchall())
