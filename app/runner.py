@@ -32,6 +32,8 @@ from app.ops.backups.backup import clean_up as clean_up_backup
 from app.ops.backups.restore import clean_up as clean_up_restore
 from app.ops.backups.restore import restore
 from app.ops.backups.rollback import rollback
+from app.ops.backups.verify import clean_up as clean_up_verify
+from app.ops.backups.verify import verify
 from app.ops.maintenance.analyze import analyze
 from app.ops.maintenance.prune import prune
 from app.ops.maintenance.reindex import clean_up as clean_up_reindex
@@ -72,6 +74,7 @@ WORKS: Works = {
     RunKind.BACKUP: backup,
     RunKind.RESTORE: partial(restore, verify_chain=find_faults),
     RunKind.ROLLBACK: rollback,
+    RunKind.VERIFY: partial(verify, verify_chain=find_faults),
 }
 """What each kind of run does; it gets the options of its kind."""
 
@@ -81,6 +84,7 @@ CLEAN_UPS: CleanUps = {
     RunKind.REINDEX: clean_up_reindex,
     RunKind.BACKUP: clean_up_backup,
     RunKind.RESTORE: clean_up_restore,
+    RunKind.VERIFY: clean_up_verify,
 }
 """What is cleaned up behind a run whose owner died."""
 

@@ -30,6 +30,7 @@ from app.cli import (
     security,
     serve,
     users,
+    verify,
 )
 from app.cli.context import AsJson
 from app.cli.output import print_json
@@ -60,6 +61,7 @@ app.add_typer(maintenance.app, name="maintenance")
 app.add_typer(runs.app, name="runs")
 app.add_typer(backups.app, name="backups")
 app.add_typer(restore.app, name="restore")
+backups.app.command("verify")(verify.verify)
 app.add_typer(retention.app, name="retention")
 app.add_typer(legal_holds.app, name="legal-holds")
 app.add_typer(schedules.app, name="schedules")

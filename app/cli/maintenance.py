@@ -37,13 +37,13 @@ NoWait = Annotated[bool, typer.Option("--no-wait", help="Leave it to a running s
 @app.command("vacuum")
 def vacuum(table: Tables = None, force: Force = False, no_wait: NoWait = False, as_json: AsJson = False) -> None:
     """Vacuum and analyze the tables that need it."""
-    _do(RunKind.VACUUM, TableOptions(tuple(table or ()), force), no_wait=no_wait, as_json=as_json)
+    do_run(RunKind.VACUUM, TableOptions(tuple(table or ()), force), no_wait=no_wait, as_json=as_json)
 
 
 @app.command("analyze")
 def analyze(table: Tables = None, force: Force = False, no_wait: NoWait = False, as_json: AsJson = False) -> None:
     """Bring the planner's statistics up to date where they are stale."""
-    _do(RunKind.ANALYZE, TableOptions(tuple(table or ()), force), no_wait=no_wait, as_json=as_json)
+    do_run(RunKind.ANALYZE, TableOptions(tuple(table or ()), force), no_wait=no_wait, as_json=as_json)
 
 
 @app.command("reindex")
@@ -51,7 +51,7 @@ def reindex(
     table: Tables = None, index: Indexes = None, force: Force = False, no_wait: NoWait = False, as_json: AsJson = False
 ) -> None:
     """Rebuild bloated and invalid indexes while everybody works on."""
-    _do(
+    do_run(
         RunKind.REINDEX, ReindexOptions(tuple(table or ()), tuple(index or ()), force), no_wait=no_wait, as_json=as_json
     )
 
@@ -63,10 +63,11 @@ def prune(
     as_json: AsJson = False,
 ) -> None:
     """Archive and remove what was kept long enough."""
-    _do(RunKind.PRUNE, PruneOptions(dry_run), no_wait=no_wait, as_json=as_json)
+    do_run(RunKind.PRUNE, PruneOptions(dry_run), no_wait=no_wait, as_json=as_json)
 
 
-def _do(kind: RunKind, options: Options, *, no_wait: bool, as_json: bool) -> None:
+def do_run(kind: RunKind, options: Options, *, no_wait: bool, as_json: bool) -> None:
+    """Do a run here and show how it ended, or leave it to a running server."""
     wish = RequestRun(kind, options, RunTrigger.COMMAND)
     if no_wait:
         _leave(wish, as_json=as_json)

@@ -17,7 +17,7 @@ Card = Mapping[str, Any]
 
 _OBJECTS = ("tables", "indexes", "leftovers")
 """What results list with a name, an action and its reason each; the rest of it is in the JSON."""
-_TOLD_IN_LINES = (*_OBJECTS, "kinds", "unlisted", "dryRun")
+_TOLD_IN_LINES = (*_OBJECTS, "kinds", "unlisted", "dryRun", "checks")
 
 
 def show_result(card: Card, progress: Progress) -> None:
@@ -31,6 +31,7 @@ def show_result(card: Card, progress: Progress) -> None:
         _tell(f"{result['unlisted']} more are not listed.")
     if "kinds" in result:
         _show_kinds(result["kinds"], card["warnings"], is_dry=result.get("dryRun", False))
+    show_table("checks", [{**one, "ok": "good" if one["ok"] else "wrong"} for one in result.get("checks", ())])
     for warning in card["warnings"]:
         say(f"Warning: {printable(warning)}")
 

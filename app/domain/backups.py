@@ -84,6 +84,14 @@ OWN_TOOL = "license-server"
 """The tool of our own backups; others (pgBackRest, a cloud) report theirs into the catalog."""
 
 
+def require_verifiable(tool: str, status: str, file_name: str | None) -> None:
+    """Raise BackupStateConflict for what can't be restored on trial; one that was found damaged may be tried again."""
+    if tool != OWN_TOOL:
+        raise BackupStateConflict(f"The backup was made by {tool}, which alone can verify it, and report that here.")
+    if status not in USABLE | {BackupStatus.FAILED} or file_name is None:
+        raise BackupStateConflict(f"The backup is {status}, and has no file that could be verified.")
+
+
 @dataclass(frozen=True, slots=True)
 class TableContent:
     """What a table holds: its rows, and a sum of their hashes that does not depend on their order."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from app.jobs.audit_chain import seal_audit_events, tell_audit_head
+from app.jobs.backups import sweep_scratch_databases
 from app.jobs.error_groups import forget_old_errors, store_errors
 from app.jobs.mail import send_mail
 from app.jobs.partitions import make_partitions
@@ -46,4 +47,5 @@ JOBS: tuple[Job, ...] = (
     Job("do_table_runs", timedelta(seconds=1), do_table_runs),
     Job("do_backup_runs", timedelta(seconds=1), do_backup_runs),
     Job("bury_lost_runs", timedelta(seconds=1), bury_lost_runs),
+    Job("sweep_scratch_databases", timedelta(hours=1), sweep_scratch_databases, is_done_at_start=True),
 )

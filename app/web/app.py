@@ -33,6 +33,7 @@ from app.web.admin import (
     runs,
     schedules,
     security,
+    verifications,
 )
 from app.web.api import (
     api_keys,
@@ -79,6 +80,7 @@ NOUNS = (
     audit_events,
     security,
     maintenance,
+    verifications,
     runs,
     database,
     retention,

@@ -58,6 +58,32 @@ async def fail(bench: Workbench, backup_id: UUID, reason: str) -> None:
         await _tell(tx, bench, EventName.BACKUP_FAILED, backup, reason=reason)
 
 
+async def prove(bench: Workbench, backup_id: UUID, recovery_seconds: float, damage: str | None) -> None:
+    """The backup was restored on trial and found whole; `damage` is what is wrong with others of its copies."""
+    async with bench.database.transaction() as tx:
+        backup = await backups.lock_backup(tx, backup_id)
+        if backup.status == BackupStatus.EXPIRED:
+            return
+        backup.status = BackupStatus.VERIFIED
+        backup.verified_at = bench.now()
+        backup.recovery_seconds = recovery_seconds
+        backup.failure = damage
+        await _tell(tx, bench, EventName.BACKUP_VERIFIED, backup, recoverySeconds=recovery_seconds)
+        if damage is not None:
+            await _tell(tx, bench, EventName.BACKUP_DAMAGED, backup, reason=damage)
+
+
+async def condemn(bench: Workbench, backup_id: UUID, reason: str) -> None:
+    """The backup was found damaged: nothing can be restored from it."""
+    async with bench.database.transaction() as tx:
+        backup = await backups.lock_backup(tx, backup_id)
+        if backup.status == BackupStatus.EXPIRED:
+            return
+        backup.status = BackupStatus.FAILED
+        backup.failure = reason
+        await _tell(tx, bench, EventName.BACKUP_DAMAGED, backup, reason=reason)
+
+
 async def _tell(tx: Session, bench: Workbench, event: EventName, backup: Backup, **data: Any) -> None:
     told = {"fileName": backup.file_name, "runId": str(bench.run_id), **data}
     known = {name: value for name, value in told.items() if value is not None}

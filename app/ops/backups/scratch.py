@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import re
+import shutil
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from enum import StrEnum
@@ -15,19 +16,30 @@ from app.db import scratch
 from app.db.direct import direct_connection
 from app.db.queries import restored
 from app.db.scratch import PLAIN, DatabaseShape, address_of
-from app.domain.backups import Manifest, ScratchDatabaseRefused
+from app.db.workbench import Workbench
+from app.domain.backups import BackupUnavailable, Manifest, ScratchDatabaseRefused
 from app.domain.errors import DatabaseUnavailable
 from app.domain.runs import Progress, Tell
+from app.domain.words import ByteCount
 from app.ops.backups.copies import Copy
 from app.ops.backups.programs import Child, in_thread
 from app.ops.backups.unpacking import grants_of, restore_into
+from app.settings import Settings
 from app.telemetry.logging import log
 
 LONGEST_NAME = 63
 """Bytes that PostgreSQL keeps of a name."""
 FILLING_SHARE = 95.0
+ROOM = 1.2
+"""So many times the size that the database had; indexes are packed anew, and the log of what is written needs some."""
 
 logger = logging.getLogger(__name__)
+
+
+class NoRoom(BackupUnavailable):
+    """There is not enough room on the disk for the restored database: make room, then do it again."""
+
+    code = "NO_ROOM"
 
 
 class Purpose(StrEnum):
@@ -67,6 +79,36 @@ async def sweep(url: str, live: str, purpose: Purpose) -> list[str]:
         found = await scratch.list_databases(direct, prefix)
         left = [name for name in found if re.fullmatch("[0-9a-f]{12}", name.removeprefix(prefix))]
         return [name for name in left if await scratch.drop(direct, name, is_forced=False)]
+
+
+async def clean_up(bench: Workbench, url: str, purpose: Purpose) -> None:
+    """Drop what the bench's run has left, which is dead, and what others have before it."""
+    live = bench.direct.connection.info.dbname
+    await drop_database(url, scratch_name(live, purpose, bench.run_id))
+    await sweep(url, live, purpose)
+
+
+async def sweep_trials(live_url: str, trial_url: str | None) -> None:
+    """Drop what trials have left that were stopped before they could; on the own cluster and on that for trials."""
+    async with direct_connection(live_url) as direct:
+        live = direct.connection.info.dbname
+    for url in {live_url, trial_url or live_url}:
+        await sweep(url, live, Purpose.VERIFY)
+
+
+def require_room(settings: Settings, manifest: Manifest) -> None:
+    """Raise NoRoom when the embedded PostgreSQL's disk can't hold the database once more, and something beside it.
+
+    Of another server nobody here knows the disk.
+    """
+    if settings.database_url is not None:
+        return
+    wanted, free = int(manifest.database_bytes * ROOM), shutil.disk_usage(settings.data_dir).free
+    if free < wanted:
+        raise NoRoom(
+            f"DATA_DIR has {ByteCount(free)} free, and the restored database needs {ByteCount(wanted)}: make room, or"
+            " set VERIFY_DATABASE_URL to another PostgreSQL for trials."
+        )
 
 
 @asynccontextmanager

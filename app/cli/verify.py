@@ -1,0 +1,25 @@
+"""Verification by command: a backup is restored on trial here and now, with or without a running server."""
+
+from __future__ import annotations
+
+from typing import Annotated
+from uuid import UUID
+
+import typer
+
+from app.cli.context import AsJson
+from app.cli.maintenance import NoWait, do_run
+from app.domain.maintenance import VerifyOptions
+from app.domain.runs import RunKind
+
+
+def verify(
+    backup_id: Annotated[
+        UUID | None, typer.Argument(metavar="[BACKUP_ID]", help="Which; the newest when not given.")
+    ] = None,
+    no_wait: NoWait = False,
+    as_json: AsJson = False,
+) -> None:
+    """Prove a backup: restore it into a database of its own, compare every table, and validate a license there."""
+    options = VerifyOptions("" if backup_id is None else str(backup_id))
+    do_run(RunKind.VERIFY, options, no_wait=no_wait, as_json=as_json)
