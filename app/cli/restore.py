@@ -36,8 +36,7 @@ app = typer.Typer(
 )
 
 Confirm = Annotated[
-    str,
-    typer.Option(parser=parse_text, metavar="NAME", help="The name of the live database: nothing happens by mistake."),
+    str, typer.Option(metavar="NAME", help="The name of the live database: nothing happens by mistake.")
 ]
 DatabaseName = Annotated[str, typer.Argument(parser=parse_text, metavar="NAME", help="A name that `list` shows.")]
 

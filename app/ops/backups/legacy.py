@@ -65,7 +65,7 @@ async def _write(
     if legacy is not None:
         await legacies.put_runs(tx, legacy.runs)
         await legacies.put_backups(tx, legacy.backups)
-        warnings = await _keep_closed(tx, legacy)
+        warnings = await _keep_closed(tx, legacy, is_older=restored is not None)
     elif restored is not None:
         await _put_on_record(tx, *restored)
     await legacies.settle_backups(tx, OTHER_DATABASE, now=now)
@@ -75,14 +75,15 @@ async def _write(
     return warnings
 
 
-async def _keep_closed(tx: Session, legacy: Legacy) -> list[str]:
+async def _keep_closed(tx: Session, legacy: Legacy, *, is_older: bool) -> list[str]:
+    """Of what is here and not there, only a backup's was deleted; a rollback's was made after the backup."""
     revoked = await legacies.keep_revoked(tx, legacy.revoked)
     disabled = await legacies.keep_disabled(tx, legacy.disabled)
     keys, users = await legacies.count_returned(tx, legacy)
     warnings = []
     if revoked or disabled:
         warnings.append(f"{revoked} API keys revoked since, and {disabled} people disabled since, stay so.")
-    if keys or users:
+    if is_older and (keys or users):
         warnings.append(f"{keys} API keys and {users} people who were deleted since are back: look through them.")
     return warnings
 
