@@ -148,12 +148,6 @@ def test_clients_of_two_servers_see_a_restore_and_a_rollback_as_a_moment_without
         assert client.seen["VALID"] > 20
         assert client.last == "VALID"
         assert client.longest < 5
-    print(
-        "seen",
-        [dict(client.seen) for client in clients],
-        [client.longest for client in clients],
-        restored["result"]["swapSeconds"],
-    )
 
 
 def test_a_fresh_installation_is_made_of_a_backup_and_the_key_alone(
