@@ -123,11 +123,9 @@ def test_clients_of_two_servers_see_a_restore_and_a_rollback_as_a_moment_without
         headers = {"X-API-Key": secret["apiKey"]}
         clients = [Client(server.url, license_key) for server in (one, two)]
 
-        wrong = one.client.post(f"/admin/backups/{backup}/restore", json={"confirm": "x"}, headers=headers)
-        unproven = one.client.post(f"/admin/backups/{backup}/restore", json={"confirm": live}, headers=headers)
+        path = f"/admin/backups/{backup}/restore"
         with clients[0].at_work(), clients[1].at_work():
-            wish = {"confirm": live, "force": True}
-            asked = one.client.post(f"/admin/backups/{backup}/restore", json=wish, headers=headers)
+            asked = one.client.post(path, json={"confirm": live, "force": True}, headers=headers)
             assert asked.status_code == 202, asked.text
             restored = ended(two, asked.json()["id"])
             wait_until(lambda: validate(two, license_key, "one") == "VALID", "the second server goes on")
@@ -137,8 +135,6 @@ def test_clients_of_two_servers_see_a_restore_and_a_rollback_as_a_moment_without
             rolled_back = one.json("restore", "rollback", "--confirm", live)
         key_is_back = one.client.get("/admin/restores", headers=headers)
 
-    assert (wrong.status_code, wrong.json()["code"], wrong.json()["database"]) == (422, "CONFIRMATION_MISMATCH", live)
-    assert (unproven.status_code, unproven.json()["code"]) == (409, "BACKUP_UNPROVEN")
     assert restored["status"] == "succeeded", restored
     assert [one["name"] for one in away] == [restored["result"]["putAway"]]
     assert rolled_back["status"] == "succeeded", rolled_back
@@ -148,6 +144,28 @@ def test_clients_of_two_servers_see_a_restore_and_a_rollback_as_a_moment_without
         assert client.seen["VALID"] > 20
         assert client.last == "VALID"
         assert client.longest < 5
+
+
+def test_a_wrong_name_an_unproven_backup_and_an_unknown_one_are_refused_at_the_door(
+    fresh_database: str, live: str, tmp_path: Path
+) -> None:
+    environment = database_settings(fresh_database, BACKUP_DIR=str(tmp_path / "backups"))
+    backup = back_up(make_settings(fresh_database, tmp_path, backup_dir=tmp_path / "backups"))
+    with LiveServer(tmp_path, environment, free_port()) as server:
+        secret = server.json("api-keys", "create", "--name", "r", "--scope", "ops:restore", "--scope", "ops:read")
+
+        def ask(path: str, **wish: object) -> tuple[int, str]:
+            answer = server.client.post(path, json=wish, headers={"X-API-Key": secret["apiKey"]})
+            return answer.status_code, answer.json()["code"]
+
+        path = f"/admin/backups/{backup}/restore"
+        unknown = "/admin/backups/00000000-0000-7000-8000-000000000000/restore"
+        assert ask(path, confirm="x") == (422, "CONFIRMATION_MISMATCH")
+        assert ask(path, confirm=live) == (409, "BACKUP_UNPROVEN")
+        assert ask(unknown, confirm=live) == (404, "BACKUP_NOT_FOUND")
+        assert ask("/admin/restores/rollback", confirm=live) == (404, "PUT_AWAY_DATABASE_NOT_FOUND")
+        discarded = server.client.delete("/admin/restores/postgres", headers={"X-API-Key": secret["apiKey"]})
+        assert (discarded.status_code, discarded.json()["code"]) == (404, "PUT_AWAY_DATABASE_NOT_FOUND")
 
 
 def test_a_fresh_installation_is_made_of_a_backup_and_the_key_alone(
