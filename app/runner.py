@@ -19,10 +19,11 @@ from app.db.deadline import Deadline
 from app.db.direct import SESSION_ENDED, DirectConnection, direct_connection
 from app.db.models import Run
 from app.db.models.base import new_id
+from app.db.scratch import beside
 from app.db.session import Session
 from app.db.workbench import Workbench
 from app.domain.errors import DomainError, Unavailable
-from app.domain.maintenance import read_options
+from app.domain.maintenance import Options, read_options
 from app.domain.permissions import Principal
 from app.domain.runs import UNDER_WAY, MutexGroup, Outcome, Progress, RunKind, RunStatus, Tell, lock_name_of
 from app.ops.audit_chain import find_faults
@@ -30,6 +31,9 @@ from app.ops.backups.backup import backup
 from app.ops.backups.backup import clean_up as clean_up_backup
 from app.ops.backups.drill import clean_up as clean_up_drill
 from app.ops.backups.drill import drill
+from app.ops.backups.restore import clean_up as clean_up_restore
+from app.ops.backups.restore import restore
+from app.ops.backups.rollback import rollback
 from app.ops.backups.verify import clean_up as clean_up_verify
 from app.ops.backups.verify import verify
 from app.ops.maintenance.analyze import analyze
@@ -71,6 +75,8 @@ WORKS: Works = {
     RunKind.PRUNE: prune,
     RunKind.BACKUP: backup,
     RunKind.DRILL: drill,
+    RunKind.RESTORE: partial(restore, verify_chain=find_faults),
+    RunKind.ROLLBACK: rollback,
     RunKind.VERIFY: partial(verify, verify_chain=find_faults),
 }
 """What each kind of run does; it gets the options of its kind."""
@@ -81,6 +87,7 @@ CLEAN_UPS: CleanUps = {
     RunKind.REINDEX: clean_up_reindex,
     RunKind.BACKUP: clean_up_backup,
     RunKind.DRILL: clean_up_drill,
+    RunKind.RESTORE: clean_up_restore,
     RunKind.VERIFY: clean_up_verify,
 }
 """What is cleaned up behind a run whose owner died."""
@@ -130,6 +137,17 @@ async def do_asked(runtime: Runtime, ask: Ask, tell: Tell, works: Works = WORKS)
             await _do_to_its_end(runtime, direct, run, works, tell)
     async with runtime.database.transaction() as tx:
         return await runs.get(tx, run_id)
+
+
+async def do_off_the_record(
+    runtime: Runtime, caller: Principal, kind: RunKind, options: Options, tell: Tell, works: Works = WORKS
+) -> Outcome:
+    """Do what a run would do, where the live database can hold no run: it is missing, damaged or of another schema."""
+    async with beside(direct_url(runtime)) as direct:
+        bench = Workbench(
+            direct, runtime.database, runtime.settings, runtime.vault, runtime.now, tell, new_id(), caller
+        )
+        return await works[kind](bench, options)
 
 
 async def bury_lost(runtime: Runtime, *, patience: float = LAST_WORD_SECONDS, clean_ups: CleanUps = CLEAN_UPS) -> None:

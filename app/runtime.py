@@ -16,7 +16,7 @@ from app.db.engine import Connect, Database, connector
 from app.db.lane import Lane
 from app.db.migrations import head_revision
 from app.db.postbox import Postbox
-from app.domain.errors import InstallationNotFound
+from app.domain.errors import EncryptionKeyMissing, InstallationNotFound
 from app.domain.licenses import ValidationQuestion, Verdict
 from app.identity_provider import IdentityProvider, open_identity_provider
 from app.limiter import Limiter, open_limiter
@@ -104,7 +104,7 @@ def database_url(settings: Settings, *, may_create: bool = False) -> Iterator[st
     if settings.database_url is not None:
         yield settings.database_url.get_secret_value()
         return
-    if not may_create and not _has_cluster(settings):
+    if not may_create and not has_installation(settings):
         folder = settings.data_dir.resolve()
         raise InstallationNotFound(f"There is none in {folder}: go to the server's folder, or set DATA_DIR.")
     open_vault(settings)  # before the cluster: from then on a missing key is a lost one
@@ -182,7 +182,7 @@ async def _revive_postgres(settings: Settings, probe_lane: Lane) -> None:
 
 
 def _start_postgres(settings: Settings) -> None:
-    if not _has_cluster(settings):
+    if not has_installation(settings):
         raise EmbeddedPostgresError(f"{settings.data_dir}/postgres is gone: stop the server and restore it.")
     with embedded_postgres(settings.data_dir):
         """Whoever uses it keeps it running; we only start it where it does not."""
@@ -193,12 +193,23 @@ def open_vault(settings: Settings) -> Vault:
     if settings.encryption_key is not None:
         return Vault(settings.encryption_keys())
     path = settings.data_dir / "encryption.key"
-    if _has_cluster(settings) and not path.exists():
+    if has_installation(settings) and not path.exists():
         raise VaultError(f"{path} is missing, and the database beside it needs it: restore it from your copy.")
     return Vault(read_or_make_key_file(path))
 
 
-def _has_cluster(settings: Settings) -> bool:
+def require_key(settings: Settings) -> None:
+    """Raise EncryptionKeyMissing where a key would have to be made, which opens nothing that there is already."""
+    path = settings.data_dir / "encryption.key"
+    if settings.encryption_key is None and not path.exists():
+        raise EncryptionKeyMissing(
+            "Put the encryption key back first (license-server configuration restore): set ENCRYPTION_KEY, or put the"
+            f" file to {path.resolve()}; nothing was made yet."
+        )
+
+
+def has_installation(settings: Settings) -> bool:
+    """Whether there is a database of our own in DATA_DIR."""
     return (settings.data_dir / "postgres").exists()
 
 

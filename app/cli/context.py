@@ -74,11 +74,11 @@ def run_long(work: Callable[[Runtime], Awaitable[Result]]) -> Result:
     return run_anyway(with_ready_database)
 
 
-def run_anyway(work: Callable[[Runtime], Awaitable[Result]]) -> Result:
+def run_anyway(work: Callable[[Runtime], Awaitable[Result]], *, may_create: bool = False) -> Result:
     """Run a command's work that copes with a database that is away, or whose schema is another."""
     with one_sentence():
         settings = command_settings()
-        with database_url(settings) as url:
+        with database_url(settings, may_create=may_create) as url:
             try:
                 return asyncio.run(_with_runtime(settings, url, work))
             except asyncio.CancelledError:

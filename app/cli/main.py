@@ -25,6 +25,7 @@ from app.cli import (
     products,
     reports,
     rescan,
+    restore,
     retention,
     runs,
     schedules,
@@ -66,6 +67,7 @@ backups.app.command("rescan")(rescan.rescan_backups)
 backups.app.command("download")(rescan.download)
 app.add_typer(backups.app, name="backups")
 app.add_typer(configuration.app, name="configuration")
+app.add_typer(restore.app, name="restore")
 backups.app.command("verify")(verify.verify)
 app.add_typer(retention.app, name="retention")
 app.add_typer(legal_holds.app, name="legal-holds")

@@ -96,6 +96,18 @@ class DirectConnection:
                     raise
                 raise DatabaseUnavailable(SESSION_ENDED) from error
 
+    async def move(self, url: str) -> None:
+        """Go on in a new session there; the one before is its owner's to close. Raises DatabaseUnavailable."""
+        connection = await _connect(url)
+        try:
+            with translated():
+                await connection.execute(_NO_TRANSACTION_TIMEOUT, prepare=False)
+        except BaseException:
+            await connection.close()
+            raise
+        connection.add_notice_handler(self.add_notice)
+        self.connection = connection
+
     async def try_hold(self, name: str) -> bool:
         """Hold this name as long as the session lives; False, at once, when another one holds it."""
         with self.translated():
@@ -140,20 +152,23 @@ class DirectConnection:
 @asynccontextmanager
 async def direct_connection(url: str) -> AsyncIterator[DirectConnection]:
     """A direct connection meanwhile; raises DatabaseUnavailable when there is none within 5 s."""
+    direct = DirectConnection(await _connect(url))
+    direct.connection.add_notice_handler(direct.add_notice)
+    try:
+        with direct.translated():
+            await direct.execute(sql.SQL(_NO_TRANSACTION_TIMEOUT))
+        yield direct
+    finally:
+        await direct.connection.close()
+
+
+async def _connect(url: str) -> psycopg.AsyncConnection:
     with translated():
         async with Deadline(CONNECT_SECONDS):
-            connection = await psycopg.AsyncConnection.connect(
+            return await psycopg.AsyncConnection.connect(
                 url,
                 autocommit=True,
                 application_name=APPLICATION_NAME,
                 options=_SESSION_OPTIONS,
                 tcp_user_timeout=15000,
             )
-    direct = DirectConnection(connection)
-    connection.add_notice_handler(direct.add_notice)
-    try:
-        with direct.translated():
-            await direct.execute(sql.SQL(_NO_TRANSACTION_TIMEOUT))
-        yield direct
-    finally:
-        await connection.close()

@@ -76,6 +76,7 @@ class EventName(StrEnum):
     BACKUP_DOWNLOADED = "backup.downloaded"
     DATABASE_RESTORED = "database.restored"
     DATABASE_ROLLED_BACK = "database.rolled_back"
+    DATABASE_DISCARDED = "database.discarded"
     CONFIGURATION_BACKED_UP = "configuration.backed_up"
 
 

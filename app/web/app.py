@@ -31,6 +31,7 @@ from app.web.admin import (
     maintenance,
     reports,
     rescan,
+    restores,
     retention,
     runs,
     schedules,
@@ -94,6 +95,7 @@ NOUNS = (
     rescan,
     downloads,
     backups,
+    restores,
     whole_audit_trail,
 )
 

@@ -48,6 +48,16 @@ WHERE p.pronamespace = 'public'::regnamespace AND p.proowner <> :'owner'::regrol
 ORDER BY p.oid
 \gexec
 
+-- The owner makes databases beside this one, to try backups and to restore them, and puts one of them in its place; for
+-- that it owns this one and ends the sessions in it. Without these three rights it says so before it starts.
+SELECT rolsuper OR rolcreatedb AS may_create FROM pg_roles WHERE rolname = current_user
+\gset
+\if :may_create
+ALTER ROLE :"owner" CREATEDB;
+ALTER DATABASE :"DBNAME" OWNER TO :"owner";
+GRANT pg_signal_backend TO :"owner";
+\endif
+
 -- The database is ours: nobody else comes in, and only the owner makes tables.
 REVOKE ALL ON DATABASE :"DBNAME" FROM PUBLIC;
 GRANT CONNECT ON DATABASE :"DBNAME" TO :"owner", :"app", :"maintenance", :"monitor";
@@ -72,14 +82,18 @@ SELECT format('REVOKE INSERT, UPDATE, DELETE ON public.alembic_version FROM %I',
 WHERE to_regclass('public.alembic_version') IS NOT NULL
 \gexec
 
--- Limits of a session: behind a transaction-mode pooler the server cannot set them itself.
-ALTER ROLE :"app" IN DATABASE :"DBNAME" SET timezone = 'UTC';
-ALTER ROLE :"app" IN DATABASE :"DBNAME" SET statement_timeout = '8s';
-ALTER ROLE :"app" IN DATABASE :"DBNAME" SET lock_timeout = '3s';
-ALTER ROLE :"app" IN DATABASE :"DBNAME" SET idle_in_transaction_session_timeout = '15s';
-ALTER ROLE :"maintenance" IN DATABASE :"DBNAME" SET lock_timeout = '3s';
-ALTER ROLE :"monitor" IN DATABASE :"DBNAME" SET statement_timeout = '15s';
-ALTER ROLE :"monitor" IN DATABASE :"DBNAME" SET default_transaction_read_only = 'on';
+-- Limits of a session: behind a transaction-mode pooler the server cannot set them itself. They are the role's, in every
+-- database, so that they hold in one that was restored as well.
+ALTER ROLE :"app" IN DATABASE :"DBNAME" RESET ALL;
+ALTER ROLE :"maintenance" IN DATABASE :"DBNAME" RESET ALL;
+ALTER ROLE :"monitor" IN DATABASE :"DBNAME" RESET ALL;
+ALTER ROLE :"app" SET timezone = 'UTC';
+ALTER ROLE :"app" SET statement_timeout = '8s';
+ALTER ROLE :"app" SET lock_timeout = '3s';
+ALTER ROLE :"app" SET idle_in_transaction_session_timeout = '15s';
+ALTER ROLE :"maintenance" SET lock_timeout = '3s';
+ALTER ROLE :"monitor" SET statement_timeout = '15s';
+ALTER ROLE :"monitor" SET default_transaction_read_only = 'on';
 
 -- Maintenance. PostgreSQL 17 has a privilege for it; before, only the owner may, so the role is a member of the owner.
 SELECT current_setting('server_version_num')::int >= 170000 AS has_maintain

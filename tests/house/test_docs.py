@@ -149,7 +149,8 @@ def find_command(words: list[str]) -> Command:
     group = get_command(cli)
     found: Command = group.commands[words[0]]  # type: ignore[attr-defined] # the root command is a group
     commands: dict[str, Command] = getattr(found, "commands", {})
-    return commands[words[1]] if commands else found
+    is_itself = getattr(found, "invoke_without_command", False) and (len(words) == 1 or words[1].startswith("--"))
+    return commands[words[1]] if commands and not is_itself else found
 
 
 def test_the_documented_routes_are_those_of_the_application(tmp_path: Path) -> None:

@@ -1,0 +1,133 @@
+"""What one database leaves to another that takes its place: read as documents, and written from them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import bindparam, delete, func, select, text, update
+from sqlalchemy.dialects.postgresql import JSONB
+
+from app.db.models import (
+    ApiKey,
+    Backup,
+    IdempotencyKey,
+    LoginSession,
+    OutgoingMail,
+    PasswordReset,
+    Run,
+    Schedule,
+    User,
+)
+from app.db.session import Session
+from app.domain.backups import BackupStatus
+from app.domain.runs import UNDER_WAY, RunStatus
+
+Document = Mapping[str, Any]
+
+_ROWS = bindparam("rows", type_=JSONB)
+_PUT_RUNS = text("INSERT INTO runs SELECT * FROM jsonb_populate_recordset(NULL::runs, :rows)").bindparams(_ROWS)
+_PUT_BACKUPS = text("INSERT INTO backups SELECT * FROM jsonb_populate_recordset(NULL::backups, :rows)").bindparams(
+    _ROWS
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Legacy:
+    """Rows of `backups` and `runs` as documents; when API keys were revoked, and people disabled.
+
+    `api_keys` and `users` are all that there are: others were deleted.
+    """
+
+    backups: Sequence[Document]
+    runs: Sequence[Document]
+    revoked: Mapping[UUID, datetime]
+    disabled: Mapping[UUID, datetime]
+    api_keys: frozenset[UUID]
+    users: frozenset[UUID]
+
+
+async def list_under_way(tx: Session) -> Sequence[UUID]:
+    """The runs that were under way when this was the live database, or when it was backed up."""
+    return (await tx.scalars(select(Run.id).where(Run.status.in_(UNDER_WAY)))).all()
+
+
+async def read_legacy(tx: Session, run_ids: Sequence[UUID]) -> Legacy:
+    """What the database that goes leaves; of runs, these and all that are under way in it."""
+    keys = (await tx.execute(select(ApiKey.id, ApiKey.revoked_at))).all()
+    users = (await tx.execute(select(User.id, User.disabled_at))).all()
+    runs = text("SELECT to_jsonb(one) FROM runs AS one WHERE id = ANY (:ids) OR status = ANY (:under_way)")
+    return Legacy(
+        backups=(await tx.scalars(text("SELECT to_jsonb(one) FROM backups AS one"))).all(),
+        runs=(await tx.scalars(runs, {"ids": list(run_ids), "under_way": [str(one) for one in UNDER_WAY]})).all(),
+        revoked={key.id: key.revoked_at for key in keys if key.revoked_at is not None},
+        disabled={user.id: user.disabled_at for user in users if user.disabled_at is not None},
+        api_keys=frozenset(key.id for key in keys),
+        users=frozenset(user.id for user in users),
+    )
+
+
+async def settle_runs(tx: Session, reason: str, *, now: datetime) -> None:
+    """Declare all runs under way lost: their owners were of another database."""
+    settled = update(Run).where(Run.status.in_(UNDER_WAY))
+    await tx.execute(settled.values(status=RunStatus.LOST, finished_at=now, failure=reason))
+
+
+async def settle_backups(tx: Session, reason: str, *, now: datetime) -> None:
+    """Declare all backups that were being made failed."""
+    settled = update(Backup).where(Backup.status == BackupStatus.RUNNING)
+    await tx.execute(settled.values(status=BackupStatus.FAILED, finished_at=now, failure=reason))
+
+
+async def put_runs(tx: Session, documents: Sequence[Document]) -> None:
+    """Write runs as they were read, over those with the same ids."""
+    await tx.execute(delete(Run).where(Run.id.in_([UUID(one["id"]) for one in documents])))
+    await tx.execute(_PUT_RUNS, {"rows": list(documents)})
+
+
+async def put_backups(tx: Session, documents: Sequence[Document]) -> None:
+    """Write backups as they were read, over those with the same ids."""
+    await tx.execute(delete(Backup).where(Backup.id.in_([UUID(one["id"]) for one in documents])))
+    await tx.execute(_PUT_BACKUPS, {"rows": list(documents)})
+
+
+async def keep_revoked(tx: Session, revoked: Mapping[UUID, datetime]) -> int:
+    """Revoke these API keys as of then; how many were not revoked here."""
+    changed = 0
+    for key_id, at in revoked.items():
+        done = update(ApiKey).where(ApiKey.id == key_id, ApiKey.revoked_at.is_(None)).values(revoked_at=at)
+        changed += len((await tx.scalars(done.returning(ApiKey.id))).all())
+    return changed
+
+
+async def keep_disabled(tx: Session, disabled: Mapping[UUID, datetime]) -> int:
+    """Disable these people as of then; how many were not disabled here."""
+    changed = 0
+    for user_id, at in disabled.items():
+        done = update(User).where(User.id == user_id, User.disabled_at.is_(None)).values(disabled_at=at)
+        changed += len((await tx.scalars(done.returning(User.id))).all())
+    return changed
+
+
+async def count_returned(tx: Session, legacy: Legacy) -> tuple[int, int]:
+    """How many usable API keys and people are here that were deleted there."""
+    keys = select(func.count()).where(ApiKey.revoked_at.is_(None), ApiKey.id.not_in(legacy.api_keys))
+    users = select(func.count()).where(User.disabled_at.is_(None), User.id.not_in(legacy.users))
+    return await tx.scalar(keys) or 0, await tx.scalar(users) or 0
+
+
+async def end_promises(tx: Session) -> None:
+    """End all sessions and tokens for passwords, and forget mails that waited and answers kept for repetition.
+
+    They are of another time: the mails were sent, the sessions may have been ended since.
+    """
+    for model in (LoginSession, PasswordReset, OutgoingMail, IdempotencyKey):
+        await tx.execute(delete(model))
+
+
+async def plan_schedules_anew(tx: Session) -> None:
+    """Let every schedule wait for its next slot; what it missed since stays undone."""
+    await tx.execute(update(Schedule).values(next_run_at=None, planned_at=None, waiting_since=None))
