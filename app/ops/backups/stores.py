@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
@@ -133,12 +133,6 @@ class LocalStore:
         """Remove a file; harmless when it is gone."""
         with self._told():
             (self.folder / name).unlink(missing_ok=True)
-
-    def sweep(self) -> None:
-        """Delete the drafts of somebody who was killed; only one makes backups at a time."""
-        with suppress(OSError):
-            for draft in self.folder.glob(f"backup-*{PARTIAL}"):
-                draft.unlink()
 
     @contextmanager
     def _told(self) -> Iterator[None]:
