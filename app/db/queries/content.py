@@ -29,6 +29,8 @@ _LIST = sql.SQL(
     + _DUMPED
     + " AND c.relkind = 'r' ORDER BY 1"
 )
+# The size of a table that somebody has locked has to be waited for, so names come without sizes.
+_LIST_NAMES = sql.SQL("SELECT format('%I.%I', n.nspname, c.relname)" + _DUMPED + " AND c.relkind = 'r' ORDER BY 1")
 _LIST_UNREADABLE = sql.SQL(
     "SELECT format('%I.%I', n.nspname, c.relname)" + _DUMPED + " AND c.relkind IN ('r', 'p', 'S')"
     " AND NOT (has_schema_privilege(n.oid, 'USAGE') AND CASE c.relkind"
@@ -95,6 +97,11 @@ async def list_tables(direct: DirectConnection) -> Sequence[TableSize]:
     return [TableSize(name, pages) for name, pages in await direct.execute(_LIST)]
 
 
+async def list_names(direct: DirectConnection) -> Sequence[str]:
+    """The quoted names of the same tables; waits for nobody."""
+    return [name for (name,) in await direct.execute(_LIST_NAMES)]
+
+
 async def list_unreadable(direct: DirectConnection) -> Sequence[str]:
     """Tables and sequences that are in a dump and that this session may not read, by their quoted names."""
     return [name for (name,) in await direct.execute(_LIST_UNREADABLE)]
@@ -106,9 +113,9 @@ async def read_role(direct: DirectConnection) -> str:
     return str(name)
 
 
-async def lock_table(direct: DirectConnection, table: TableSize) -> None:
-    """Nobody drops or rewrites the table until the transaction ends; rows change as before."""
-    await direct.execute(sql.SQL(_LOCK).format(table=sql.SQL(table.name)))  # quoted by the server
+async def lock_table(direct: DirectConnection, name: str) -> None:
+    """Nobody drops or rewrites the table of this quoted name until the transaction ends; rows change as before."""
+    await direct.execute(sql.SQL(_LOCK).format(table=sql.SQL(name)))  # quoted by the server
 
 
 async def fix_formats(direct: DirectConnection) -> None:

@@ -51,13 +51,13 @@ async def hold_tables(direct: DirectConnection) -> None:
             f"The role {role} may not read {_some(unreadable)}: GRANT pg_read_all_data TO {role}, or let"
             " DATABASE_DIRECT_URL be the owner's."
         )
-    for table in await content.list_tables(direct):
+    for name in await content.list_names(direct):
         try:
-            await content.lock_table(direct, table)
+            await content.lock_table(direct, name)
         except (pg.LockNotAvailable, pg.DeadlockDetected) as error:
-            raise TableBusy(f"Somebody keeps {table.name} locked; try again when it is free.") from error
+            raise TableBusy(f"Somebody keeps {name} locked; try again when it is free.") from error
         except (pg.UndefinedTable, pg.InvalidSchemaName) as error:
-            raise TableGone(f"The table {table.name} was dropped while the backup began; try again.") from error
+            raise TableGone(f"The table {name} was dropped while the backup began; try again.") from error
 
 
 async def read_contents(
