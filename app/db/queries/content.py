@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from enum import StrEnum
 
 from psycopg import IsolationLevel, sql
+from psycopg import errors as pg
 
 from app.db.direct import DirectConnection
 
@@ -53,6 +55,14 @@ _READ_PIECE = (
 )
 _SCHEMA_HEAD = sql.SQL("SELECT version_num FROM public.alembic_version")
 _SIZE = sql.SQL("SELECT pg_database_size(current_database()), current_database()")
+
+
+class Lock(StrEnum):
+    """What came of locking a table; the transaction has failed unless it is held."""
+
+    HELD = "held"
+    BUSY = "busy"
+    GONE = "gone"
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,9 +123,15 @@ async def read_role(direct: DirectConnection) -> str:
     return str(name)
 
 
-async def lock_table(direct: DirectConnection, name: str) -> None:
+async def lock_table(direct: DirectConnection, name: str) -> Lock:
     """Nobody drops or rewrites the table of this quoted name until the transaction ends; rows change as before."""
-    await direct.execute(sql.SQL(_LOCK).format(table=sql.SQL(name)))  # quoted by the server
+    try:
+        await direct.execute(sql.SQL(_LOCK).format(table=sql.SQL(name)))  # quoted by the server
+    except (pg.LockNotAvailable, pg.DeadlockDetected):
+        return Lock.BUSY
+    except (pg.UndefinedTable, pg.InvalidSchemaName):
+        return Lock.GONE
+    return Lock.HELD
 
 
 async def fix_formats(direct: DirectConnection) -> None:

@@ -6,8 +6,6 @@ import asyncio
 import time
 from collections.abc import Callable, Sequence
 
-from psycopg import errors as pg
-
 from app.db.direct import DirectConnection
 from app.db.queries import content
 from app.domain.backups import BackupUnavailable, TableContent
@@ -52,12 +50,11 @@ async def hold_tables(direct: DirectConnection) -> None:
             " DATABASE_DIRECT_URL be the owner's."
         )
     for name in await content.list_names(direct):
-        try:
-            await content.lock_table(direct, name)
-        except (pg.LockNotAvailable, pg.DeadlockDetected) as error:
-            raise TableBusy(f"Somebody keeps {name} locked; try again when it is free.") from error
-        except (pg.UndefinedTable, pg.InvalidSchemaName) as error:
-            raise TableGone(f"The table {name} was dropped while the backup began; try again.") from error
+        lock = await content.lock_table(direct, name)
+        if lock is content.Lock.BUSY:
+            raise TableBusy(f"Somebody keeps {name} locked; try again when it is free.")
+        if lock is content.Lock.GONE:
+            raise TableGone(f"The table {name} was dropped while the backup began; try again.")
 
 
 async def read_contents(

@@ -20,7 +20,6 @@ import pytest
 from psycopg import sql
 from pydantic import SecretStr
 
-from app.db.queries import backups
 from app.domain.errors import DomainError
 from app.domain.maintenance import BackupOptions, PruneOptions, TableOptions
 from app.domain.runs import Progress
@@ -156,9 +155,9 @@ async def test_nobody_sees_the_password_and_the_files_are_ours_alone(workshop: W
 
 
 async def test_a_locked_table_ends_it_in_time_and_is_named(workshop: Workshop) -> None:
-    with workshop.holding("LOCK TABLE products IN ACCESS EXCLUSIVE MODE"):
-        with pytest.raises(TableBusy, match=r"public\.products"):
-            await backup(workshop.bench, BackupOptions())
+    lock = workshop.holding("LOCK TABLE products IN ACCESS EXCLUSIVE MODE")
+    with lock, pytest.raises(TableBusy, match=r"public\.products"):
+        await backup(workshop.bench, BackupOptions())
 
     assert names(workshop) == []
     await backup(workshop.bench, BackupOptions())
