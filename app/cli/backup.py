@@ -16,10 +16,10 @@ from app.domain.runs import RunKind
 def backup(
     pin: Annotated[bool, typer.Option("--pin", help="It never expires.")] = False,
     note: Annotated[
-        str, typer.Option(parser=parse_text, metavar="TEXT", help="What it is for: before the upgrade to 2.0.")
-    ] = "",
+        str | None, typer.Option(parser=parse_text, metavar="TEXT", help="What it is for: before the upgrade to 2.0.")
+    ] = None,
     no_wait: NoWait = False,
     as_json: AsJson = False,
 ) -> None:
     """Make a backup of the database while everybody works on."""
-    do_wish(RunKind.BACKUP, BackupOptions(pin, note), no_wait=no_wait, as_json=as_json)
+    do_wish(RunKind.BACKUP, BackupOptions(pin, note or ""), no_wait=no_wait, as_json=as_json)
