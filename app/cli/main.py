@@ -8,6 +8,7 @@ from app import __version__
 from app.cli import (
     api_keys,
     audit_events,
+    backup,
     backups,
     certificates,
     configuration,
@@ -52,6 +53,7 @@ app.command("reset-password")(database.reset_password)
 app.command("reencrypt")(encryption.reencrypt)
 app.command("reset-second-factor")(second_factors.reset_second_factor)
 app.command("errors")(error_groups.show_errors)
+app.command("backup")(backup.backup)
 app.command("report")(reports.report)
 app.add_typer(organizations.app, name="organizations")
 app.add_typer(products.app, name="products")

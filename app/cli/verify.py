@@ -8,7 +8,7 @@ from uuid import UUID
 import typer
 
 from app.cli.context import AsJson
-from app.cli.maintenance import NoWait, do_run
+from app.cli.wishes import NoWait, do_wish
 from app.domain.maintenance import VerifyOptions
 from app.domain.runs import RunKind
 
@@ -22,4 +22,4 @@ def verify(
 ) -> None:
     """Prove a backup: restore it into a database of its own, compare every table, and validate a license there."""
     options = VerifyOptions("" if backup_id is None else str(backup_id))
-    do_run(RunKind.VERIFY, options, no_wait=no_wait, as_json=as_json)
+    do_wish(RunKind.VERIFY, options, no_wait=no_wait, as_json=as_json)

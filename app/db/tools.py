@@ -43,9 +43,19 @@ def find_newest_tool(name: str) -> tuple[Path, str] | None:
 
 def connection_environment(url: str) -> dict[str, str]:
     """The environment that makes libpq's programs connect there; a command line could be read by everybody."""
-    variables = {one.keyword.decode(): one.envvar.decode() for one in Conninfo.get_defaults() if one.envvar}
+    variables = _variables()
     given = conninfo_to_dict(url)
     return {variables[name]: str(value) for name, value in given.items() if name in variables and value is not None}
+
+
+def libpq_variables() -> frozenset[str]:
+    """The names of the variables that libpq reads where an address does not say something."""
+    return frozenset({*_variables().values(), "PGPASSFILE", "PGSYSCONFDIR"})
+
+
+def _variables() -> dict[str, str]:
+    """The variable of each keyword of an address."""
+    return {one.keyword.decode(): one.envvar.decode() for one in Conninfo.get_defaults() if one.envvar}
 
 
 def _candidates(name: str) -> list[Path]:

@@ -255,7 +255,12 @@ def rows_of(manifest: Mapping[str, Any] | None) -> int | None:
 def backup_file_name(backup_id: UUID, created_at: datetime, *, is_encrypted: bool) -> str:
     """The file's name: sorts by time, and holds the last digits of the id."""
     suffix = ".dump.zst.age" if is_encrypted else ".dump.zst"
-    return f"backup-{created_at.astimezone(UTC):%Y%m%dT%H%M%SZ}-{backup_id.hex[-12:]}{suffix}"
+    return f"backup-{created_at.astimezone(UTC):%Y%m%dT%H%M%SZ}-{id_in_name(backup_id)}{suffix}"
+
+
+def id_in_name(backup_id: UUID) -> str:
+    """What the names of all files of a backup hold, and those of no other one."""
+    return backup_id.hex[-12:]
 
 
 def require_own_name(manifest: Manifest) -> None:

@@ -93,6 +93,7 @@ ACCESS = {
     "POST /admin/maintenance/reindex": "ops:maintain",
     "POST /admin/maintenance/prune": "ops:maintain",
     "POST /admin/backups/{backup_id}/verify": "ops:backup",
+    "POST /admin/maintenance/backup": "ops:backup",
     "GET /admin/runs": "ops:read",
     "GET /admin/runs/{run_id}": "ops:read",
     "GET /admin/runs/{run_id}/events": "ops:read",

@@ -103,3 +103,15 @@ async def read_figures(tx: Session, now: datetime) -> Figures:
         by_moment.scalar_subquery(),
     )
     return Figures(*(await tx.execute(query)).one())
+
+
+async def list_running(tx: Session) -> Sequence[Backup]:
+    """Our own that are being made, or were when their process died, oldest first."""
+    query = select(Backup).where(Backup.tool == OWN_TOOL, Backup.status == BackupStatus.RUNNING)
+    return (await tx.scalars(query.order_by(Backup.created_at, Backup.id))).all()
+
+
+async def list_failed_ids(tx: Session, limit: int) -> Sequence[UUID]:
+    """The ids of our own that nothing came of, newest first."""
+    query = select(Backup.id).where(Backup.tool == OWN_TOOL, Backup.status == BackupStatus.FAILED)
+    return (await tx.scalars(query.order_by(Backup.created_at.desc(), Backup.id.desc()).limit(limit))).all()

@@ -11,8 +11,11 @@ from app.db.models import Backup
 from app.db.queries import backups
 from app.db.session import Session
 from app.db.workbench import Workbench
-from app.domain.backups import OWN_TOOL, BackupStatus, Manifest, StoreName
+from app.domain.backups import OWN_TOOL, BackupStateConflict, BackupStatus, Manifest, StoreName, read_manifest
 from app.domain.events import EventName
+
+REMEMBERED = 1000
+"""Behind so many failed backups it is looked whether anything is left of them."""
 
 
 async def begin(bench: Workbench, *, is_pinned: bool, note: str) -> UUID:
@@ -32,9 +35,11 @@ async def begin(bench: Workbench, *, is_pinned: bool, note: str) -> UUID:
 
 
 async def store(bench: Workbench, manifest: Manifest, stores: Sequence[StoreName]) -> None:
-    """The backup's file and manifest are in their places."""
+    """The backup's file and manifest are in their places; raises BackupStateConflict where it was settled meanwhile."""
     async with bench.database.transaction() as tx:
         backup = await backups.lock_backup(tx, manifest.id)
+        if backup.status != BackupStatus.RUNNING:
+            raise BackupStateConflict(f"The backup is {backup.status} already.")
         backup.status = BackupStatus.STORED
         backup.created_at = manifest.created_at
         backup.finished_at = bench.now()
@@ -82,6 +87,25 @@ async def condemn(bench: Workbench, backup_id: UUID, reason: str) -> None:
         backup.status = BackupStatus.FAILED
         backup.failure = reason
         await _tell(tx, bench, EventName.BACKUP_DAMAGED, backup, reason=reason)
+
+
+async def list_unsettled(bench: Workbench) -> Sequence[UUID]:
+    """The ids of our own backups that are being made, or were when their process died."""
+    async with bench.database.transaction() as tx:
+        return [backup.id for backup in await backups.list_running(tx)]
+
+
+async def list_failed(bench: Workbench) -> Sequence[UUID]:
+    """The ids of our own backups that nothing came of, the latest ones."""
+    async with bench.database.transaction() as tx:
+        return await backups.list_failed_ids(tx, REMEMBERED)
+
+
+async def find_last(bench: Workbench) -> Manifest | None:
+    """The manifest of our own newest backup that can be used; None without any."""
+    async with bench.database.transaction() as tx:
+        last = await backups.find_newest_usable(tx)
+    return None if last is None or last.manifest is None else read_manifest(last.manifest)
 
 
 async def _tell(tx: Session, bench: Workbench, event: EventName, backup: Backup, **data: Any) -> None:

@@ -11,6 +11,7 @@ from app.db.queries import backups
 from app.domain.backups import (
     MANIFEST_SUFFIX,
     USABLE,
+    BackupFileMissing,
     BackupNotFound,
     BackupRefused,
     BackupStateConflict,
@@ -21,7 +22,7 @@ from app.domain.backups import (
 from app.domain.errors import DomainError
 from app.domain.restores import BackupUnproven
 from app.ops.backups.copies import Copy, identities_for, require_known_schema, require_ours
-from app.ops.backups.stores import BackupFileMissing, Store, open_stores
+from app.ops.backups.stores import Store, open_stores
 from app.settings import Settings
 from app.vault import Vault
 

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import hashlib
 import shutil
+import threading
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import BinaryIO, cast
@@ -14,11 +16,14 @@ from typing import BinaryIO, cast
 import pyrage
 import zstandard
 
-from app.domain.backups import BackupRefused
+from app.domain.backups import BackupRefused, BackupUnavailable
 
 CHUNK_BYTES = 256 * 1024
 COMPRESSION = 3
 LARGEST_WINDOW = 2**27
+
+BURST_SECONDS = 0.1
+"""What a pipe that was slow may catch up with."""
 
 Told = Callable[[int], None]
 """Is told how many bytes have passed; may sleep, to slow the pipe down."""
@@ -30,6 +35,12 @@ class DamagedFile(BackupRefused):
     code = "BACKUP_DAMAGED"
 
 
+class PipeStopped(BackupUnavailable):
+    """The run was stopped while bytes passed."""
+
+    code = "BACKUP_STOPPED"
+
+
 @dataclass(frozen=True, slots=True)
 class Packed:
     """A file that was written: its size and SHA-256, and the size of what is in it."""
@@ -39,21 +50,6 @@ class Packed:
     sha256: str
 
 
-class _Counted:
-    """What is read passes through here, and is counted."""
-
-    def __init__(self, source: BinaryIO, tell: Told) -> None:
-        self._source = source
-        self._tell = tell
-        self.bytes = 0
-
-    def read(self, size: int = -1) -> bytes:
-        chunk = self._source.read(min(size, CHUNK_BYTES) if size >= 0 else CHUNK_BYTES)
-        self.bytes += len(chunk)
-        self._tell(self.bytes)
-        return chunk
-
-
 class _Hashed:
     """What is written passes through here, and is counted and hashed."""
 
@@ -61,9 +57,14 @@ class _Hashed:
         self._target = target
         self.bytes = 0
         self.sha256 = hashlib.sha256()
+        self.failure: OSError | None = None
 
     def write(self, data: bytes) -> int:
-        self._target.write(data)
+        try:
+            self._target.write(data)
+        except OSError as error:
+            self.failure = error
+            raise
         self.sha256.update(data)
         self.bytes += len(data)
         return len(data)
@@ -72,15 +73,63 @@ class _Hashed:
         self._target.flush()
 
 
+class Pace:
+    """Lets so many bytes a second pass, any number where there is no rate, and none once it is stopped."""
+
+    def __init__(self, rate: int | None = None) -> None:
+        self._rate = rate
+        self._stopped = threading.Event()
+        self._passed = 0
+        self._due_at = 0.0
+
+    def wait(self, passed: int) -> None:
+        """Wait until so many bytes, in all, may have passed; raises PipeStopped."""
+        if self._rate is not None:
+            now = time.monotonic()
+            self._due_at = max(self._due_at, now - BURST_SECONDS) + (passed - self._passed) / self._rate
+            self._stopped.wait(max(0.0, self._due_at - now))
+        self._passed = passed
+        if self._stopped.is_set():
+            raise PipeStopped("The run was stopped.")
+
+    def stop(self) -> None:
+        """End whoever waits, at once."""
+        self._stopped.set()
+
+
+class Counted:
+    """A file whose bytes are counted as they are read."""
+
+    def __init__(self, source: BinaryIO, tell: Told) -> None:
+        self._source = source
+        self._tell = tell
+        self.bytes = 0
+
+    def read(self, size: int = -1) -> bytes:
+        """At most CHUNK_BYTES of it."""
+        chunk = self._source.read(min(size, CHUNK_BYTES) if size >= 0 else CHUNK_BYTES)
+        self.bytes += len(chunk)
+        self._tell(self.bytes)
+        return chunk
+
+
+def recipient_of(identity: str) -> str:
+    """Whom files are encrypted for that this age identity opens."""
+    return str(pyrage.x25519.Identity.from_str(identity).to_public())
+
+
 def pack(source: BinaryIO, target: BinaryIO, identity: str | None, tell: Told) -> Packed:
     """Compress what comes, encrypt it for the age identity where one is given, and write it. Raises OSError."""
-    counted, hashed = _Counted(source, tell), _Hashed(target)
+    counted, hashed = Counted(source, tell), _Hashed(target)
     compressor = zstandard.ZstdCompressor(level=COMPRESSION)
     reader = compressor.stream_reader(cast(BinaryIO, counted), read_size=CHUNK_BYTES)
     if identity is None:
         shutil.copyfileobj(reader, hashed, CHUNK_BYTES)
     else:
-        pyrage.encrypt_io(reader, hashed, [pyrage.x25519.Identity.from_str(identity).to_public()])
+        try:
+            pyrage.encrypt_io(reader, hashed, [pyrage.x25519.Identity.from_str(identity).to_public()])
+        except pyrage.EncryptError as error:  # it wraps what the target raises
+            raise hashed.failure or error from error
     return Packed(hashed.bytes, counted.bytes, hashed.sha256.hexdigest())
 
 

@@ -8,16 +8,19 @@ import signal
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, BinaryIO, TypeVar
 
-from app.db.tools import connection_environment, find_fitting_tool, find_newest_tool
+from app.db.tools import connection_environment, find_fitting_tool, find_newest_tool, libpq_variables
 from app.domain.backups import BackupUnavailable
 
 NICENESS = 10
 LONGEST_COMPLAINT = 600
+CONNECT_SECONDS = "10"
+NOT_PASSED_ON = frozenset({"PGOPTIONS", "PGAPPNAME"})
+"""libpq's variables that our own sessions, which say these themselves, do not follow either."""
 
 Result = TypeVar("Result")
 
@@ -76,8 +79,10 @@ def require_tool(name: str, major: int) -> tuple[Path, str]:
     """The program that fits a server, or a file, of this major version best, and its version; raises ToolMissing."""
     found = find_fitting_tool(name, major)
     if found is None:
+        newest = find_newest_tool(name)
+        there = f"{name} here is of PostgreSQL {newest[1]}" if newest else f"There is no {name} here"
         raise ToolMissing(
-            f"There is no {name} of PostgreSQL {major} or later here, which is needed: install"
+            f"{there}, and one of {major} or later is needed, as the server or the file is: install"
             f" postgresql-client-{major}."
         )
     return found
@@ -94,16 +99,9 @@ def require_newest_tool(name: str) -> tuple[Path, str]:
 @contextmanager
 def started(program: Path, arguments: Sequence[str], url: str | None = None) -> Iterator[Child]:
     """A program that runs meanwhile, at the lowest priority that still gets its turn; killed if it has not ended."""
-    environment = {**_own_environment(), **(connection_environment(url) if url else {})}
+    environment = {**_own_environment(), **(_connection_environment(url) if url else {})}
     with tempfile.TemporaryFile() as stderr:
-        process = subprocess.Popen(
-            [program, *arguments],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=stderr,
-            env=environment,
-            start_new_session=True,  # ctrl-C is for us, who end it in order
-        )
+        process = _start(program, arguments, stderr, environment)
         with process:
             os.setpriority(os.PRIO_PROCESS, process.pid, NICENESS)
             child = Child(process, program.name, stderr)
@@ -121,12 +119,36 @@ async def in_thread(work: Callable[[], Result], stop: Callable[[], None]) -> Res
     except asyncio.CancelledError:
         stop()
         await asyncio.wait({task})
+        with suppress(Exception):  # that it was stopped is no news
+            task.result()
         raise
 
 
+def _start(
+    program: Path, arguments: Sequence[str], stderr: IO[bytes], environment: Mapping[str, str]
+) -> subprocess.Popen[bytes]:
+    try:
+        return subprocess.Popen(
+            [program, *arguments],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=stderr,
+            env=environment,
+            start_new_session=True,  # ctrl-C is for us, who end it in order
+        )
+    except OSError as error:
+        raise ToolMissing(f"{program} can't be started: {error.strerror or error}.") from error
+
+
 def _own_environment() -> Mapping[str, str]:
-    """What a program gets from us: nothing of libpq's settings, and none of our secrets."""
+    """What a program gets from us: none of our secrets."""
     return {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "LD_LIBRARY_PATH") if name in os.environ} | {
         "LC_MESSAGES": "C",
         "LC_ALL": "C.UTF-8",
     }
+
+
+def _connection_environment(url: str) -> Mapping[str, str]:
+    """What leads a program to where our own sessions are: what the address does not say, libpq's variables do."""
+    ours = {name: os.environ[name] for name in libpq_variables() - NOT_PASSED_ON if name in os.environ}
+    return {"PGCONNECT_TIMEOUT": CONNECT_SECONDS} | ours | dict(connection_environment(url))

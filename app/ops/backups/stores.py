@@ -153,12 +153,6 @@ class LocalStore:
         with self._told():
             (self.folder / name).unlink(missing_ok=True)
 
-    def sweep(self) -> None:
-        """Delete the drafts of somebody who was killed; only one makes backups at a time."""
-        with suppress(OSError):
-            for draft in self.folder.glob(f"backup-*{PARTIAL}"):
-                draft.unlink()
-
     @contextmanager
     def _told(self) -> Iterator[None]:
         try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fastapi import APIRouter, Response
 
-from app.domain.maintenance import Options, PruneOptions, ReindexOptions, TableOptions
+from app.domain.maintenance import BackupOptions, Options, PruneOptions, ReindexOptions, TableOptions
 from app.domain.permissions import Principal
 from app.domain.runs import RunKind, RunTrigger
 from app.services import runs
@@ -12,8 +12,9 @@ from app.services.runs import RequestRun
 from app.web.deps import Now, Transaction
 from app.web.idempotency import Accepted, Once
 from app.web.json_body import JsonRoute
+from app.web.schemas.backups import MakeBackup
 from app.web.schemas.runs import MaintainTables, Prune, Reindex, RunOut
-from app.web.security import Administration, CanMaintain
+from app.web.security import Administration, CanBackUp, CanMaintain
 
 router = APIRouter(
     prefix="/admin/maintenance", tags=["maintenance"], route_class=JsonRoute, dependencies=[Administration]
@@ -22,6 +23,7 @@ router = APIRouter(
 EVERYTHING = MaintainTables()
 EVERY_INDEX = Reindex()
 FOR_REAL = Prune()
+PLAIN_BACKUP = MakeBackup()
 
 
 @router.post("/vacuum", status_code=202, response_model=RunOut)
@@ -52,6 +54,14 @@ async def start_reindex(
 async def start_prune(caller: CanMaintain, tx: Transaction, now: Now, once: Once, wish: Prune = FOR_REAL) -> Response:
     """Archive and remove what was kept long enough."""
     return await _start(tx, caller, RunKind.PRUNE, PruneOptions(**wish.model_dump()), now, once)
+
+
+@router.post("/backup", status_code=202, response_model=RunOut)
+async def start_backup(
+    caller: CanBackUp, tx: Transaction, now: Now, once: Once, wish: MakeBackup = PLAIN_BACKUP
+) -> Response:
+    """Make a backup while everybody works on."""
+    return await _start(tx, caller, RunKind.BACKUP, BackupOptions(**wish.model_dump()), now, once)
 
 
 async def _start(tx: Transaction, caller: Principal, kind: RunKind, options: Options, now: Now, once: Once) -> Response:
