@@ -6,7 +6,8 @@ import asyncio
 import json
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
@@ -160,7 +161,8 @@ def _look_at(bench: Workbench, backup: Backup, store: Store) -> tuple[Copy, list
     require_ours(manifest, bench.vault)
     require_known_schema(manifest)
     copy = Copy(manifest, store, identities_for(manifest, bench.settings.backup_keys()))
-    return copy, check_file(copy)
+    with _told_apart():
+        return copy, check_file(copy)
 
 
 def _read_manifest(backup: Backup, store: Store) -> Manifest:
@@ -184,7 +186,8 @@ async def _try_out(bench: Workbench, url: str, copies: Copies, verify_chain: Ver
     database = scratch_name(_live(bench), Purpose.VERIFY, bench.run_id)
     began_at = time.monotonic()
     async with scratch_database(url, database, await read_shape(bench.direct)) as scratch_url:
-        await _fill(scratch_url, copy, entries, _part(bench.tell, CHECKING_SHARE, FILLING_SHARE))
+        with _told_apart():
+            await fill(scratch_url, copy, entries, _part(bench.tell, CHECKING_SHARE, FILLING_SHARE))
         filled_at = time.monotonic()
         examination = await examine(
             scratch_url,
@@ -199,10 +202,11 @@ async def _try_out(bench: Workbench, url: str, copies: Copies, verify_chain: Ver
     return Trial(name, database, examination, round(seconds, 3))
 
 
-async def _fill(url: str, copy: Copy, entries: list[str], tell: Tell) -> None:
-    """Restore, and tell a file that can't be restored from surroundings in which nothing could be."""
+@contextmanager
+def _told_apart() -> Iterator[None]:
+    """Tell a file that pg_restore can't read from surroundings in which it could read none."""
     try:
-        await fill(url, copy, entries, tell)
+        yield
     except ToolFailed as error:
         if _OF_THE_FILE.search(error.message) and not _OF_THE_SURROUNDINGS.search(error.message):
             raise DamagedFile(error.message) from error
