@@ -32,6 +32,8 @@ class TableBusy(BackupUnavailable):
 class TableGone(TableBusy):
     """A table was dropped while the backup began, which begins anew then."""
 
+    code = "BACKUP_TABLE_GONE"
+
 
 TellTable = Callable[[float, str], None]
 """Is told which share of all pages was looked at, and the table at work."""

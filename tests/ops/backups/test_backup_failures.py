@@ -287,13 +287,20 @@ async def test_a_session_that_is_ended_fails_and_the_next_backup_settles_what_is
     await workshop.bench.direct.execute(sql.SQL("SELECT 1"))
 
 
+def _is_dumping(process: psutil.Process) -> bool:
+    try:
+        return process.name() == "pg_dump" and "--snapshot" in str(process.cmdline())
+    except psutil.Error:  # it has ended meanwhile
+        return False
+
+
 async def _pg_dump() -> psutil.Process:
     """The child that dumps."""
     found: list[psutil.Process] = []
 
     def is_there() -> bool:
         children = psutil.Process().children()
-        found[:] = [one for one in children if one.name() == "pg_dump" and "--snapshot" in str(one.cmdline())]
+        found[:] = [one for one in children if _is_dumping(one)]
         return bool(found)
 
     await asyncio.to_thread(wait_until, is_there, "pg_dump runs")
