@@ -15,20 +15,23 @@ from app.domain.restores import PutAway, RestoreRefused, Story, Why, pick
 from app.domain.runs import Outcome, Progress
 from app.ops.backups.legacy import News, carry_over
 from app.ops.backups.restore import Site, opened_site
-from app.ops.backups.swap import Exchange, exchange, find_name, require_rights
+from app.ops.backups.swap import Exchange, exchange, find_name, past_return, require_rights
 
 
 async def rollback(bench: Workbench, options: RollbackOptions) -> Outcome:
     """Take a restore back, or a rollback: nothing is dropped, so that this can be taken back as well."""
-    async with opened_site(bench.direct_url) as site:
-        chosen = pick(await swaps.read_put_away(site.control, site.live), options.database)
-        await require_rights(site.control, site.live)
-        await require_rights(site.control, chosen.name)
-        url = address_of(bench.direct_url, chosen.name)
-        bench.tell(Progress(10.0, "preparing", chosen.name))
-        await _bring_to_head(url, chosen)
-        away = await find_name(site.control, site.live, Why.ROLLED_BACK, bench.now())
-        return await _take_over(bench, site, chosen, away)
+    ended: list[Outcome] = []
+    with past_return(ended):
+        async with opened_site(bench.direct_url) as site:
+            chosen = pick(await swaps.read_put_away(site.control, site.live), options.database)
+            await require_rights(site.control, site.live)
+            await require_rights(site.control, chosen.name)
+            url = address_of(bench.direct_url, chosen.name)
+            bench.tell(Progress(10.0, "preparing", chosen.name))
+            await _bring_to_head(url, chosen)
+            away = await find_name(site.control, site.live, Why.ROLLED_BACK, bench.now())
+            ended.append(await _take_over(bench, site, chosen, away))
+    return ended[0]
 
 
 async def _bring_to_head(url: str, chosen: PutAway) -> None:
@@ -55,5 +58,6 @@ async def _take_over(bench: Workbench, site: Site, chosen: PutAway, away: str | 
     story = Story(site.live, Why.ROLLED_BACK, bench.now(), chosen.story.backup, bench.run_id, site.comment)
     wanted = Exchange(site.live, chosen.name, away, story)
     seconds = await exchange(bench, site.control, site.control_url, wanted)
+    bench.tell(Progress(99.0, "finishing"))
     result = {"database": chosen.name, "putAway": away, "swapSeconds": round(seconds, 3)}
     return Outcome(result, tuple(warnings))
