@@ -24,7 +24,12 @@ needs_pgbouncer = pytest.mark.skipif(PROGRAM is None, reason="PgBouncer is not i
 
 @contextmanager
 def pgbouncer(
-    url: str, *, pool_mode: str = "transaction", ignores_options: bool = False, pool_size: int = 2
+    url: str,
+    *,
+    pool_mode: str = "transaction",
+    ignores_options: bool = False,
+    pool_size: int = 2,
+    login_retry_seconds: int = 15,
 ) -> Iterator[str]:
     """The same database through a PgBouncer with few connections, which trusts whoever comes as the URL's user.
 
@@ -42,6 +47,7 @@ def pgbouncer(
             f"[databases]\n* = host={host} port={port}\n[pgbouncer]\nlisten_addr = 127.0.0.1\n"
             f"listen_port = {listening}\nunix_socket_dir =\nauth_type = trust\nauth_file = {folder / 'users'}\n"
             f"pool_mode = {pool_mode}\ndefault_pool_size = {pool_size}\nmax_client_conn = 200\n"
+            f"server_login_retry = {login_retry_seconds}\n"
             + ("ignore_startup_parameters = options\n" if ignores_options else "")
         )
         (folder / "users").write_text(f'"{parts.username}" ""\n')

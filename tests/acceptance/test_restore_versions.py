@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,12 +20,15 @@ from tests.acceptance.test_postgres_versions import (
     running,
     validate,
 )
-from tests.acceptance.test_restores import Client, ended
+from tests.acceptance.test_restores import Client
 from tests.live import LiveServer, free_port, wait_until
 from tests.pgbouncer import needs_pgbouncer, pgbouncer
 
 LIVE = "itechsmart_licenses"
 SCOPES = ("ops:restore", "ops:read", "ops:backup")
+
+MOST_OUTAGES = 12
+"""Two exchanges, each told once by three lanes of two processes."""
 
 pytestmark = pytest.mark.acceptance
 
@@ -44,7 +48,10 @@ def test_a_backup_takes_the_live_database_s_place_and_gives_it_back_on_every_ver
 def test_a_pooler_that_keeps_sessions_is_in_nobody_s_way(tmp_path: Path) -> None:
     with running(installed_servers()[0]) as port:
         url = make_restorable_database(port)
-        with pgbouncer(url, pool_size=8) as pooled, serving(pooled, tmp_path, DATABASE_DIRECT_URL=url) as server:
+        with (
+            pgbouncer(url, pool_size=8, login_retry_seconds=1) as pooled,
+            serving(pooled, tmp_path, DATABASE_DIRECT_URL=url) as server,
+        ):
             go_there_and_back(server)
 
         assert databases(port) == {LIVE}
@@ -61,7 +68,6 @@ def go_there_and_back(server: LiveServer) -> None:
 
     with client.at_work():
         restored = do(server, f"/admin/backups/{backup}/restore", confirm=LIVE)
-        wait_until(lambda: server.json("audit", "verify")["intact"], "the trail is sealed")
         rolled_back = do(server, "/admin/restores/rollback", confirm=LIVE)
     trail = server.json("audit", "verify")
     [kept] = server.client.get("/admin/restores").json()["items"]
@@ -74,14 +80,25 @@ def go_there_and_back(server: LiveServer) -> None:
     assert trail["intact"], trail
     assert validate(server, license_key, "one") == "VALID"
     assert server.client.get("/health").json()["status"] == "healthy"
-    assert [line for line in server.lines() if line["level"] in ("error", "critical")] == []
+    errors = Counter(line["event"] for line in server.lines() if line["level"] in ("ERROR", "CRITICAL"))
+    assert errors.keys() <= {"database_outage"}, errors
+    assert errors["database_outage"] <= MOST_OUTAGES
+    assert "Traceback" not in server.stderr()
 
 
 def do(server: LiveServer, path: str, **wish: object) -> Any:
     """A run at its end, which has to be a good one."""
     asked = server.client.post(path, json=wish)
     assert asked.status_code == 202, asked.text
-    run = ended(server, asked.json()["id"])
+    run: Any = {}
+
+    def has_ended() -> bool:
+        answer = server.client.get(f"/admin/runs/{asked.json()['id']}")
+        if answer.status_code == 200:
+            run.update(answer.json())
+        return run.get("finishedAt") is not None
+
+    wait_until(has_ended, f"{path} comes to its end", 60)
     assert run["status"] == "succeeded", run
     return run
 

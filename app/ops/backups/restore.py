@@ -19,7 +19,7 @@ from app.domain.backups import BackupKeyMissing, BackupRefused, Manifest
 from app.domain.errors import DatabaseUnavailable
 from app.domain.events import EventName
 from app.domain.maintenance import RestoreOptions
-from app.domain.restores import RestoreRefused, Story, Why
+from app.domain.restores import RestoreRefused, RestoreUnderWay, Story, Why
 from app.domain.runs import Outcome, Progress, Tell
 from app.domain.words import ByteCount
 from app.ops.backups.choice import Chosen, choose_from_catalog, choose_from_stores, require_trust
@@ -31,6 +31,10 @@ from app.ops.backups.swap import Exchange, control_session, exchange, find_name,
 
 ROOM = 1.2
 """So many times the size of the database must be free where it is restored."""
+UNREADABLE = (
+    "The live database could not be read: whatever was revoked, disabled, suspended or changed since is as it was then;"
+    " look through API keys, people and licenses."
+)
 CHECKED, FILLED, EXAMINED, CARRIED, SWAPPED = 10.0, 60.0, 92.0, 97.0, 99.0
 
 
@@ -55,6 +59,13 @@ class Site:
         """Whether the live database is one in which nothing is."""
         return self.inside is not None and self.inside.is_empty
 
+    @property
+    def losses(self) -> list[str]:
+        """The warning that nothing can be carried over from a live database that held something."""
+        if not self.is_there or self.is_readable or self.is_empty:
+            return []
+        return [UNREADABLE]
+
 
 async def restore(bench: Workbench, options: RestoreOptions, *, verify_chain: VerifyChain) -> Outcome:
     """Put a backup in place of the live database, which is kept; whatever goes wrong before leaves that as it is."""
@@ -76,7 +87,14 @@ async def restore(bench: Workbench, options: RestoreOptions, *, verify_chain: Ve
 
 async def clean_up(bench: Workbench) -> None:
     """Drop what a restore left whose process was killed."""
-    await sweep(bench.direct_url, database_of(bench.direct_url), Purpose.RESTORE)
+    await sweep_restores(bench.direct_url)
+
+
+async def sweep_restores(url: str) -> None:
+    """Drop what restores into the database at this address have left, unless somebody restores, who does so."""
+    with suppress(RestoreUnderWay):
+        async with control_session(url):
+            await sweep(url, database_of(url), Purpose.RESTORE)
 
 
 @asynccontextmanager
@@ -161,7 +179,7 @@ async def _take_over(
     name, url = incoming
     manifest = chosen.copy.manifest
     away = await find_name(site.control, site.live, Why.RESTORED, bench.now())
-    warnings = await _furnish(site, name, url)
+    warnings = [*site.losses, *await _furnish(site, name, url)]
     bench.tell(Progress(EXAMINED, "carrying over"))
     data = {
         "fileName": manifest.file_name,

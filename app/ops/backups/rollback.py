@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import asyncio
 
+from app.db.direct import direct_connection
 from app.db.migrations import head_revision, is_known, migrate
 from app.db.queries import swaps
 from app.db.scratch import address_of
 from app.db.workbench import Workbench
-from app.domain.backups import BackupTooNew
+from app.domain.backups import BackupKeyMissing, BackupTooNew
 from app.domain.events import EventName
 from app.domain.maintenance import RollbackOptions
 from app.domain.restores import PutAway, RestoreRefused, Story, Why, pick
 from app.domain.runs import Outcome, Progress
+from app.ops.backups.examination import find_foreign
 from app.ops.backups.legacy import News, carry_over
 from app.ops.backups.restore import Site, opened_site
 from app.ops.backups.swap import Exchange, exchange, find_name, past_return, require_rights
@@ -29,6 +31,7 @@ async def rollback(bench: Workbench, options: RollbackOptions) -> Outcome:
             url = address_of(bench.direct_url, chosen.name)
             bench.tell(Progress(10.0, "preparing", chosen.name))
             await _bring_to_head(url, chosen)
+            await _require_our_keys(bench, url, chosen)
             away = await find_name(site.control, site.live, Why.ROLLED_BACK, bench.now())
             ended.append(await _take_over(bench, site, chosen, away))
     return ended[0]
@@ -48,6 +51,18 @@ async def _bring_to_head(url: str, chosen: PutAway) -> None:
         await asyncio.to_thread(migrate, url)
 
 
+async def _require_our_keys(bench: Workbench, url: str, chosen: PutAway) -> None:
+    """Keys may have been rotated since it was put away, and the old ones taken out of the settings."""
+    async with direct_connection(url) as direct:
+        with direct.translated():
+            foreign, _ = await find_foreign(direct, bench.vault)
+    if foreign is not None:
+        raise BackupKeyMissing(
+            f"{foreign} of {chosen.name} was encrypted with another key than this server has: add that key to"
+            " ENCRYPTION_KEY."
+        )
+
+
 async def _take_over(bench: Workbench, site: Site, chosen: PutAway, away: str | None) -> Outcome:
     data = {"putAway": away, "since": chosen.story.since.isoformat(), "runId": str(bench.run_id)}
     news = News(EventName.DATABASE_ROLLED_BACK, chosen.name, data)
@@ -60,4 +75,4 @@ async def _take_over(bench: Workbench, site: Site, chosen: PutAway, away: str | 
     seconds = await exchange(bench, site.control, site.control_url, wanted)
     bench.tell(Progress(99.0, "finishing"))
     result = {"database": chosen.name, "putAway": away, "swapSeconds": round(seconds, 3)}
-    return Outcome(result, tuple(warnings))
+    return Outcome(result, (*site.losses, *warnings))
