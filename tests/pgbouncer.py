@@ -15,7 +15,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from app.db.programs import choose_account
+from app.db.programs import Account, choose_account
 from tests.live import free_port, wait_until
 
 PROGRAM = shutil.which("pgbouncer", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
@@ -51,9 +51,7 @@ def pgbouncer(
             + ("ignore_startup_parameters = options\n" if ignores_options else "")
         )
         (folder / "users").write_text(f'"{parts.username}" ""\n')
-        account = choose_account(folder / "none")
-        for path in (folder, configuration, folder / "users"):
-            os.chown(path, account.uid, account.gid)
+        account = _let_read(folder, configuration, folder / "users")
         who: dict[str, Any] = {} if account.is_ourselves else {"user": account.uid, "group": account.gid}
         process = subprocess.Popen(
             [PROGRAM, str(configuration)],
@@ -67,6 +65,14 @@ def pgbouncer(
         finally:
             process.kill()
             process.wait(10)
+
+
+def _let_read(*paths: Path) -> Account:
+    """The account that PgBouncer has, which owns these from now on."""
+    account = choose_account(paths[0] / "none")
+    for path in paths:
+        os.chown(path, account.uid, account.gid)
+    return account
 
 
 def _listens(port: int) -> bool:

@@ -41,9 +41,8 @@ async def test_an_older_backup_never_stands_in_for_the_newest_whose_key_is_missi
         {**workshop.bench.settings.model_dump(exclude_unset=True), "backup_encryption_key": key}
     )
     async with open_workshop(encrypting, workshop.url) as later:
-        later_made = await backup(
-            replace(later.bench, now=lambda: workshop.bench.now().replace(hour=13)), BackupOptions()
-        )
+        bench = replace(later.bench, now=lambda: workshop.bench.now().replace(hour=13))
+        made = await backup(bench, BackupOptions())
 
     with pytest.raises(BackupKeyMissing, match="BACKUP_ENCRYPTION_KEY"):
         choose_from_stores(workshop.bench.settings, workshop.bench.vault, "")
