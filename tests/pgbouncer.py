@@ -53,12 +53,8 @@ def pgbouncer(
         (folder / "users").write_text(f'"{parts.username}" ""\n')
         account = _let_read(folder, configuration, folder / "users")
         who: dict[str, Any] = {} if account.is_ourselves else {"user": account.uid, "group": account.gid}
-        process = subprocess.Popen(
-            [PROGRAM, str(configuration)],
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            **who,
-        )
+        words = [PROGRAM, str(configuration)]
+        process = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, **who)
         try:
             wait_until(lambda: _listens(listening), "PgBouncer listens")
             yield f"postgresql://{parts.username}@127.0.0.1:{listening}{parts.path}"
