@@ -243,19 +243,6 @@ def _tell_left(run: Run, reason: str) -> None:
 
 async def _do_to_its_end(runtime: Runtime, direct: DirectConnection, run: Run, works: Works, tell: Tell) -> None:
     """Do it and write what came of it, also when this process is told to stop meanwhile."""
-    ending: Ending = (Outcome(failure=STOPPED), RunStatus.CANCELLED)
-    try:
-        ending = await _do(runtime, direct, run, works, tell)
-        await _finish(runtime, run, ending)
-    except asyncio.CancelledError:
-        with suppress(TimeoutError, Unavailable):  # then it counts as lost
-            async with Deadline(STOP_SECONDS):
-                await _finish(runtime, run, ending)
-        raise
-
-
-async def _do(runtime: Runtime, direct: DirectConnection, run: Run, works: Works, tell: Tell) -> Ending:
-    """Let the work be done, telling how far it is, until it ends or its run shall not go on."""
     latest = Progress()
 
     def remember(progress: Progress) -> None:
@@ -264,12 +251,27 @@ async def _do(runtime: Runtime, direct: DirectConnection, run: Run, works: Works
         tell(progress)
 
     work = asyncio.create_task(_work(_workbench(runtime, direct, run, remember), run, works))
+    ending: Ending | None = None
+    try:
+        ending = await _attend(runtime, direct, run, work, lambda: latest)
+        await _finish(runtime, run, ending)
+    except asyncio.CancelledError:
+        with suppress(TimeoutError, Unavailable):  # then it counts as lost
+            async with Deadline(STOP_SECONDS):
+                await _finish(runtime, run, ending or _ending_when_stopped(work))
+        raise
+
+
+async def _attend(
+    runtime: Runtime, direct: DirectConnection, run: Run, work: asyncio.Task[Outcome], latest: Callable[[], Progress]
+) -> Ending:
+    """Let the work be done, telling how far it is, until it ends or its run shall not go on."""
     patience = CANCEL_SECONDS
     is_cancelled = False
     try:
         while not work.done() and direct.is_open and not is_cancelled:
             await asyncio.wait({work}, timeout=LOOK_SECONDS)
-            is_cancelled = not work.done() and not await _shall_go_on(runtime, run.id, latest)
+            is_cancelled = not work.done() and not await _shall_go_on(runtime, run.id, latest())
     except asyncio.CancelledError:
         patience = STOP_SECONDS
         raise
@@ -278,6 +280,14 @@ async def _do(runtime: Runtime, direct: DirectConnection, run: Run, works: Works
     finally:
         await _end(work, patience)
     return _ending(work, run, is_cancelled=is_cancelled)
+
+
+def _ending_when_stopped(work: asyncio.Task[Outcome]) -> Ending:
+    """What came of work that was to stop with this process, and may have been past the point of no return."""
+    if work.done() and not work.cancelled() and work.exception() is None:
+        outcome = work.result()
+        return outcome, outcome.status
+    return Outcome(failure=STOPPED), RunStatus.CANCELLED
 
 
 async def _work(bench: Workbench, run: Run, works: Works) -> Outcome:

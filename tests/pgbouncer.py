@@ -15,7 +15,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from app.db.programs import choose_account
+from app.db.programs import Account, choose_account
 from tests.live import free_port, wait_until
 
 PROGRAM = shutil.which("pgbouncer", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
@@ -24,7 +24,12 @@ needs_pgbouncer = pytest.mark.skipif(PROGRAM is None, reason="PgBouncer is not i
 
 @contextmanager
 def pgbouncer(
-    url: str, *, pool_mode: str = "transaction", ignores_options: bool = False, pool_size: int = 2
+    url: str,
+    *,
+    pool_mode: str = "transaction",
+    ignores_options: bool = False,
+    pool_size: int = 2,
+    login_retry_seconds: int = 15,
 ) -> Iterator[str]:
     """The same database through a PgBouncer with few connections, which trusts whoever comes as the URL's user.
 
@@ -42,25 +47,28 @@ def pgbouncer(
             f"[databases]\n* = host={host} port={port}\n[pgbouncer]\nlisten_addr = 127.0.0.1\n"
             f"listen_port = {listening}\nunix_socket_dir =\nauth_type = trust\nauth_file = {folder / 'users'}\n"
             f"pool_mode = {pool_mode}\ndefault_pool_size = {pool_size}\nmax_client_conn = 200\n"
+            f"server_login_retry = {login_retry_seconds}\n"
             + ("ignore_startup_parameters = options\n" if ignores_options else "")
         )
         (folder / "users").write_text(f'"{parts.username}" ""\n')
-        account = choose_account(folder / "none")
-        for path in (folder, configuration, folder / "users"):
-            os.chown(path, account.uid, account.gid)
+        account = _let_read(folder, configuration, folder / "users")
         who: dict[str, Any] = {} if account.is_ourselves else {"user": account.uid, "group": account.gid}
-        process = subprocess.Popen(
-            [PROGRAM, str(configuration)],
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            **who,
-        )
+        words = [PROGRAM, str(configuration)]
+        process = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, **who)
         try:
             wait_until(lambda: _listens(listening), "PgBouncer listens")
             yield f"postgresql://{parts.username}@127.0.0.1:{listening}{parts.path}"
         finally:
             process.kill()
             process.wait(10)
+
+
+def _let_read(*paths: Path) -> Account:
+    """The account that PgBouncer has, which owns these from now on."""
+    account = choose_account(paths[0] / "none")
+    for path in paths:
+        os.chown(path, account.uid, account.gid)
+    return account
 
 
 def _listens(port: int) -> bool:

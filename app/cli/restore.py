@@ -19,7 +19,7 @@ from app.db.scratch import database_of
 from app.domain.maintenance import Options, RestoreOptions, RollbackOptions
 from app.domain.permissions import COMMAND_LINE
 from app.domain.restores import PutAway, pick, require_confirmation
-from app.domain.runs import Outcome, RunKind, RunTrigger
+from app.domain.runs import Outcome, Progress, RunKind, RunTrigger, Tell
 from app.ops.backups import putaway
 from app.ops.backups.choice import choose_from_stores, require_trust
 from app.ops.health import check_readiness
@@ -30,6 +30,8 @@ from app.services.runs import RequestRun
 from app.settings import Settings
 
 NEWEST = "newest"
+SWAPPED = "finishing"
+"""The phase of a restore or a rollback that begins when the databases are exchanged."""
 
 app = typer.Typer(
     invoke_without_command=True, help="Restore a backup in place of the live database, and take that back."
@@ -107,26 +109,42 @@ def discard(name: DatabaseName, as_json: AsJson = False) -> None:
 
 
 def _do(kind: RunKind, options: Options, confirm: str, *, as_json: bool, may_create: bool = False) -> None:
+    phases = [""]
+
     async def work(runtime: Runtime) -> Run | Outcome:
         require_confirmation(confirm, database_of(direct_url(runtime)))
-        with progress_bar(is_shown=not as_json) as tell:
-            if await _can_hold_runs(runtime):
-                wish = RequestRun(kind, options, RunTrigger.COMMAND)
-                return await do_at_once(runtime, COMMAND_LINE, wish, tell)
-            quiet_logs()
-            return await do_off_the_record(runtime, COMMAND_LINE, kind, options, tell)
+        with progress_bar(is_shown=not as_json) as show_progress:
 
-    try:
-        ended = run_anyway(work, may_create=may_create)
-    except asyncio.CancelledError:
-        say("Stopped; the live database is as it was.")
-        raise
+            def tell(progress: Progress) -> None:
+                phases.append(progress.phase)
+                show_progress(progress)
+
+            try:
+                return await _do_as_is_possible(runtime, kind, options, tell)
+            except asyncio.CancelledError:
+                say(_told_to_stop(phases[-1]))
+                raise
+
+    ended = run_anyway(work, may_create=may_create)
     if isinstance(ended, Run):
         show_end(ended, as_json=as_json)
     else:
         show({**ended.result, "warnings": list(ended.warnings)}, as_json=as_json)
     if not as_json:
         _tell_way_back(dict(ended.result or {}))
+
+
+async def _do_as_is_possible(runtime: Runtime, kind: RunKind, options: Options, tell: Tell) -> Run | Outcome:
+    if await _can_hold_runs(runtime):
+        return await do_at_once(runtime, COMMAND_LINE, RequestRun(kind, options, RunTrigger.COMMAND), tell)
+    quiet_logs()
+    return await do_off_the_record(runtime, COMMAND_LINE, kind, options, tell)
+
+
+def _told_to_stop(phase: str) -> str:
+    if phase == SWAPPED:
+        return "Stopped after the databases were exchanged: `license-server restore list` shows what was put away."
+    return "Stopped; the live database is as it was."
 
 
 def _tell_way_back(result: dict[str, Any]) -> None:

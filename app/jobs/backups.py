@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
+from app.domain.restores import RestoreRefused
+from app.ops.backups.restore import sweep_restores
 from app.ops.backups.scratch import sweep_trials
 from app.runner import direct_url
 from app.runtime import Runtime
@@ -21,6 +25,8 @@ async def tell_backups(runtime: Runtime) -> None:
 
 
 async def sweep_scratch_databases(runtime: Runtime) -> None:
-    """Drop the scratch databases of verifications that were stopped before they could do so themselves."""
+    """Drop the scratch databases of verifications and restores that were stopped before they could do so themselves."""
     elsewhere = runtime.settings.verify_database_url
     await sweep_trials(direct_url(runtime), None if elsewhere is None else elsewhere.get_secret_value())
+    with suppress(RestoreRefused):  # a role that can't restore has left nothing
+        await sweep_restores(direct_url(runtime))

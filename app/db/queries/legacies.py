@@ -8,14 +8,18 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import bindparam, delete, func, select, text, update
+from sqlalchemy import ARRAY, any_, bindparam, delete, func, or_, select, text, update
 from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.dialects.postgresql import UUID as PG_UUID
 
 from app.db.models import (
     ApiKey,
     Backup,
     IdempotencyKey,
+    Invitation,
+    License,
     LoginSession,
+    Organization,
     OutgoingMail,
     PasswordReset,
     Run,
@@ -24,6 +28,7 @@ from app.db.models import (
 )
 from app.db.session import Session
 from app.domain.backups import BackupStatus
+from app.domain.licenses import LicenseStatus
 from app.domain.runs import UNDER_WAY, RunStatus
 
 Document = Mapping[str, Any]
@@ -36,8 +41,19 @@ _PUT_BACKUPS = text("INSERT INTO backups SELECT * FROM jsonb_populate_recordset(
 
 
 @dataclass(frozen=True, slots=True)
+class Access:
+    """What a person signs in with, and may do then."""
+
+    role: str
+    organization_id: UUID | None
+    password_hash: str | None
+    totp_confirmed_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
 class Legacy:
-    """Rows of `backups` and `runs` as documents; when API keys were revoked, and people disabled.
+    """Rows of `backups` and `runs` as documents; when API keys were revoked or end, people were disabled, and
+    invitations withdrawn; which licenses and organizations are not active.
 
     `api_keys` and `users` are all that there are: others were deleted.
     """
@@ -45,9 +61,13 @@ class Legacy:
     backups: Sequence[Document]
     runs: Sequence[Document]
     revoked: Mapping[UUID, datetime]
+    ending: Mapping[UUID, datetime]
     disabled: Mapping[UUID, datetime]
+    withdrawn: Mapping[UUID, datetime]
     api_keys: frozenset[UUID]
-    users: frozenset[UUID]
+    users: Mapping[UUID, Access]
+    closed_licenses: Sequence[UUID]
+    suspended_organizations: Sequence[UUID]
 
 
 async def list_under_way(tx: Session) -> Sequence[UUID]:
@@ -57,16 +77,23 @@ async def list_under_way(tx: Session) -> Sequence[UUID]:
 
 async def read_legacy(tx: Session, run_ids: Sequence[UUID]) -> Legacy:
     """What the database that goes leaves; of runs, these and all that are under way in it."""
-    keys = (await tx.execute(select(ApiKey.id, ApiKey.revoked_at))).all()
-    users = (await tx.execute(select(User.id, User.disabled_at))).all()
+    keys = (await tx.execute(select(ApiKey.id, ApiKey.revoked_at, ApiKey.expires_at))).all()
+    disabled = await tx.execute(select(User.id, User.disabled_at).where(User.disabled_at.is_not(None)))
+    withdrawn = await tx.execute(select(Invitation.id, Invitation.revoked_at).where(Invitation.revoked_at.is_not(None)))
     runs = text("SELECT to_jsonb(one) FROM runs AS one WHERE id = ANY (:ids) OR status = ANY (:under_way)")
+    closed = select(License.id).where(License.status != LicenseStatus.ACTIVE)
+    suspended = select(Organization.id).where(Organization.suspended_at.is_not(None))
     return Legacy(
         backups=(await tx.scalars(text("SELECT to_jsonb(one) FROM backups AS one"))).all(),
         runs=(await tx.scalars(runs, {"ids": list(run_ids), "under_way": [str(one) for one in UNDER_WAY]})).all(),
         revoked={key.id: key.revoked_at for key in keys if key.revoked_at is not None},
-        disabled={user.id: user.disabled_at for user in users if user.disabled_at is not None},
+        ending={key.id: key.expires_at for key in keys if key.expires_at is not None},
+        disabled={user_id: at for user_id, at in disabled.all() if at is not None},
+        withdrawn={invitation_id: at for invitation_id, at in withdrawn.all() if at is not None},
         api_keys=frozenset(key.id for key in keys),
-        users=frozenset(user.id for user in users),
+        users=await _read_access(tx),
+        closed_licenses=(await tx.scalars(closed)).all(),
+        suspended_organizations=(await tx.scalars(suspended)).all(),
     )
 
 
@@ -112,10 +139,52 @@ async def keep_disabled(tx: Session, disabled: Mapping[UUID, datetime]) -> int:
     return changed
 
 
+async def keep_ending(tx: Session, ending: Mapping[UUID, datetime]) -> int:
+    """Let these API keys end as early as there; how many would have lived longer here, as replaced ones would."""
+    changed = 0
+    for key_id, at in ending.items():
+        is_longer = or_(ApiKey.expires_at.is_(None), ApiKey.expires_at > at)
+        done = update(ApiKey).where(ApiKey.id == key_id, is_longer).values(expires_at=at)
+        changed += len((await tx.scalars(done.returning(ApiKey.id))).all())
+    return changed
+
+
+async def keep_withdrawn(tx: Session, withdrawn: Mapping[UUID, datetime]) -> int:
+    """Withdraw these invitations as of then; how many were open here."""
+    changed = 0
+    for invitation_id, at in withdrawn.items():
+        is_open = Invitation.revoked_at.is_(None)
+        done = update(Invitation).where(Invitation.id == invitation_id, is_open).values(revoked_at=at)
+        changed += len((await tx.scalars(done.returning(Invitation.id))).all())
+    return changed
+
+
+async def list_reopened_licenses(tx: Session, legacy: Legacy) -> Sequence[UUID]:
+    """Which licenses are active here, and were revoked or suspended there."""
+    closed = bindparam("closed", list(legacy.closed_licenses), type_=ARRAY(PG_UUID()))
+    is_active = License.status == LicenseStatus.ACTIVE
+    return (
+        await tx.scalars(select(License.id).where(License.id == any_(closed), is_active).order_by(License.id))
+    ).all()
+
+
+async def list_reopened_organizations(tx: Session, legacy: Legacy) -> Sequence[UUID]:
+    """Which organizations are not suspended here, and were there."""
+    suspended = bindparam("suspended", list(legacy.suspended_organizations), type_=ARRAY(PG_UUID()))
+    here = select(Organization.id).where(Organization.id == any_(suspended), Organization.suspended_at.is_(None))
+    return (await tx.scalars(here.order_by(Organization.id))).all()
+
+
+async def list_earlier_access(tx: Session, legacy: Legacy) -> Sequence[UUID]:
+    """Who has another password, second factor, role or place here than there."""
+    here = await _read_access(tx)
+    return sorted(one for one, access in legacy.users.items() if one in here and here[one] != access)
+
+
 async def count_returned(tx: Session, legacy: Legacy) -> tuple[int, int]:
     """How many usable API keys and people are here that were deleted there."""
     keys = select(func.count()).where(ApiKey.revoked_at.is_(None), ApiKey.id.not_in(legacy.api_keys))
-    users = select(func.count()).where(User.disabled_at.is_(None), User.id.not_in(legacy.users))
+    users = select(func.count()).where(User.disabled_at.is_(None), User.id.not_in(list(legacy.users)))
     return await tx.scalar(keys) or 0, await tx.scalar(users) or 0
 
 
@@ -131,3 +200,12 @@ async def end_promises(tx: Session) -> None:
 async def plan_schedules_anew(tx: Session) -> None:
     """Let every schedule wait for its next slot; what it missed since stays undone."""
     await tx.execute(update(Schedule).values(next_run_at=None, planned_at=None, waiting_since=None))
+
+
+async def _read_access(tx: Session) -> Mapping[UUID, Access]:
+    people = await tx.execute(
+        select(User.id, User.role, User.organization_id, User.password_hash, User.totp_confirmed_at)
+    )
+    return {
+        one.id: Access(one.role, one.organization_id, one.password_hash, one.totp_confirmed_at) for one in people.all()
+    }

@@ -51,7 +51,7 @@ async def choose_from_catalog(database: Database, settings: Settings, backup: st
 
 
 def choose_from_stores(settings: Settings, vault: Vault, backup: str) -> Chosen:
-    """The same without a catalog; the newest is one that is ours. Blocks."""
+    """The same without a catalog; the newest is one that is ours, and whose key we must have. Blocks."""
     refusal: DomainError = BackupNotFound(
         "There is no backup in BACKUP_DIR and BACKUP_S3_URL" + (f" with the id {backup}." if backup else ".")
     )
@@ -62,10 +62,16 @@ def choose_from_stores(settings: Settings, vault: Vault, backup: str) -> Chosen:
                 continue
             if not backup:
                 require_ours(manifest, vault)
-            return Chosen(find_copy(manifest, settings), is_verified=False)
         except json.JSONDecodeError:
             refusal = BackupRefused(f"{store.location(name)} can't be read.")
-        except (BackupRefused, DomainError) as error:
+            continue
+        except DomainError as error:
+            refusal = error
+            continue
+        identities_for(manifest, settings.backup_keys())  # an older one in its place would lose what came since
+        try:
+            return Chosen(find_copy(manifest, settings), is_verified=False)
+        except BackupFileMissing as error:
             refusal = error
     raise refusal
 

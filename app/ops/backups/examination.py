@@ -199,16 +199,23 @@ async def _probe(url: str, manifest: Manifest, vault: Vault, now: datetime, veri
 async def _check_keys(direct: DirectConnection, manifest: Manifest, vault: Vault) -> Check:
     if not set(manifest.key_fingerprints) & set(vault.fingerprints()):
         return Check(CheckName.KEYS, False, "None of the keys in ENCRYPTION_KEY was there when it was backed up.")
+    foreign, opened = await find_foreign(direct, vault)
+    if foreign is not None:
+        return Check(CheckName.KEYS, False, f"{foreign} was encrypted with a key that is not in ENCRYPTION_KEY.")
+    return Check(CheckName.KEYS, True, f"{opened} encrypted values were opened.")
+
+
+async def find_foreign(direct: DirectConnection, vault: Vault) -> tuple[str | None, int]:
+    """The first column with a value that none of our keys opens, if there is one; how many values were opened."""
     opened = 0
     for table, column in encrypted_columns():
         for token in await restored.list_encrypted(direct, table, column, limit=SAMPLE):
             try:
                 vault.decrypt(token)
             except WrongKey:
-                detail = f"{table}.{column} was encrypted with a key that is not in ENCRYPTION_KEY."
-                return Check(CheckName.KEYS, False, detail)
+                return f"{table}.{column}", opened
             opened += 1
-    return Check(CheckName.KEYS, True, f"{opened} encrypted values were opened.")
+    return None, opened
 
 
 async def _check_license(direct: DirectConnection, vault: Vault, now: datetime) -> Check:

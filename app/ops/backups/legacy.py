@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
+from uuid import UUID
 
 from app.db import events
 from app.db.engine import Database
@@ -14,9 +15,13 @@ from app.db.queries.legacies import Legacy
 from app.db.session import Session
 from app.db.workbench import Workbench
 from app.domain.backups import BackupNotFound, BackupStatus, Manifest, StoreName
+from app.domain.errors import DomainError
 from app.domain.events import EventName
+from app.ops.backups.rescan import rescan
 
 OTHER_DATABASE = "Its database was put away, or backed up, while it was under way."
+MOST_NAMED = 5
+"""So many of what is open again are told by name; the database that was put away has them all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +49,7 @@ async def carry_over(
     """Write what must go on into the incoming database, at this address; the warnings.
 
     From the live one, where it can be read: this run and the catalog of backups; API keys revoked and people disabled
-    since stay so. Without it, the catalog has at least the backup that was restored.
+    since stay so. Without it, the catalog is made of what the stores hold.
     """
     async with opened(incoming) as database:
         async with database.transaction() as tx:
@@ -54,7 +59,10 @@ async def carry_over(
             async with bench.database.transaction() as tx:
                 legacy = await legacies.read_legacy(tx, [*ids, bench.run_id])
         async with database.transaction() as tx:
-            return await _write(tx, bench, news, legacy, restored)
+            warnings = await _write(tx, bench, news, legacy, restored)
+        if legacy is None:
+            warnings += await _take_stock(bench, database)
+        return warnings
 
 
 async def _write(
@@ -75,17 +83,51 @@ async def _write(
     return warnings
 
 
+async def _take_stock(bench: Workbench, database: Database) -> list[str]:
+    """Bring the catalog up to date with the stores; what is left for a rescan by hand."""
+    try:
+        done = await rescan(database, bench.settings, bench.vault, bench.asker, now=bench.now())
+    except DomainError as error:
+        return [f"The catalog could not be filled from the stores: {error.message}"]
+    return [f"The catalog may lack backups: {problem}" for problem in done.problems]
+
+
 async def _keep_closed(tx: Session, legacy: Legacy, *, is_older: bool) -> list[str]:
-    """Of what is here and not there, only a backup's was deleted; a rollback's was made after the backup."""
+    """What was closed since stays so, where nobody undoes it by a restore; what is open again is told.
+
+    Of what is here and not there, only a backup's was deleted; a rollback's was made after the backup.
+    """
     revoked = await legacies.keep_revoked(tx, legacy.revoked)
     disabled = await legacies.keep_disabled(tx, legacy.disabled)
+    ending = await legacies.keep_ending(tx, legacy.ending)
+    withdrawn = await legacies.keep_withdrawn(tx, legacy.withdrawn)
     keys, users = await legacies.count_returned(tx, legacy)
     warnings = []
     if revoked or disabled:
         warnings.append(f"{revoked} API keys revoked since, and {disabled} people disabled since, stay so.")
+    if ending or withdrawn:
+        warnings.append(f"{ending} API keys end, and {withdrawn} invitations stay withdrawn, as was decided since.")
     if is_older and (keys or users):
         warnings.append(f"{keys} API keys and {users} people who were deleted since are back: look through them.")
-    return warnings
+    return [*warnings, *await _tell_reopened(tx, legacy)]
+
+
+async def _tell_reopened(tx: Session, legacy: Legacy) -> list[str]:
+    """That may be what the restore is for, so it is left as it is."""
+    licenses = await legacies.list_reopened_licenses(tx, legacy)
+    organizations = await legacies.list_reopened_organizations(tx, legacy)
+    people = await legacies.list_earlier_access(tx, legacy)
+    found = (
+        ("licenses that were revoked or suspended since are active again", licenses),
+        ("organizations that were suspended since are not any more", organizations),
+        ("people have the password, second factor, role or organization of then", people),
+    )
+    return [f"{len(ids)} {what}, look through them: {_some(ids)}." for what, ids in found if ids]
+
+
+def _some(ids: Sequence[UUID]) -> str:
+    more = f" and {len(ids) - MOST_NAMED} more" if len(ids) > MOST_NAMED else ""
+    return ", ".join(map(str, ids[:MOST_NAMED])) + more
 
 
 async def _put_on_record(tx: Session, manifest: Manifest, store: StoreName) -> None:

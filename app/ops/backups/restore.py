@@ -16,9 +16,10 @@ from app.db.queries.swaps import Inside
 from app.db.scratch import database_of
 from app.db.workbench import Workbench
 from app.domain.backups import BackupKeyMissing, BackupRefused, Manifest
+from app.domain.errors import DatabaseUnavailable
 from app.domain.events import EventName
 from app.domain.maintenance import RestoreOptions
-from app.domain.restores import RestoreRefused, Story, Why
+from app.domain.restores import RestoreRefused, RestoreUnderWay, Story, Why
 from app.domain.runs import Outcome, Progress, Tell
 from app.domain.words import ByteCount
 from app.ops.backups.choice import Chosen, choose_from_catalog, choose_from_stores, require_trust
@@ -26,10 +27,14 @@ from app.ops.backups.copies import check_file
 from app.ops.backups.examination import Examination, VerifyChain, examine
 from app.ops.backups.legacy import News, carry_over
 from app.ops.backups.scratch import Purpose, fill, scratch_database, scratch_name, sweep
-from app.ops.backups.swap import Exchange, control_session, exchange, find_name, require_rights
+from app.ops.backups.swap import Exchange, control_session, exchange, find_name, past_return, require_rights, to_its_end
 
 ROOM = 1.2
 """So many times the size of the database must be free where it is restored."""
+UNREADABLE = (
+    "The live database could not be read: whatever was revoked, disabled, suspended or changed since is as it was then;"
+    " look through API keys, people and licenses."
+)
 CHECKED, FILLED, EXAMINED, CARRIED, SWAPPED = 10.0, 60.0, 92.0, 97.0, 99.0
 
 
@@ -54,25 +59,42 @@ class Site:
         """Whether the live database is one in which nothing is."""
         return self.inside is not None and self.inside.is_empty
 
+    @property
+    def losses(self) -> list[str]:
+        """The warning that nothing can be carried over from a live database that held something."""
+        if not self.is_there or self.is_readable or self.is_empty:
+            return []
+        return [UNREADABLE]
+
 
 async def restore(bench: Workbench, options: RestoreOptions, *, verify_chain: VerifyChain) -> Outcome:
     """Put a backup in place of the live database, which is kept; whatever goes wrong before leaves that as it is."""
-    async with opened_site(bench.direct_url) as site:
-        chosen = await _choose(bench, site, options)
-        await _require_fitting(bench, site, chosen, options)
-        bench.tell(Progress(0.0, "checking", chosen.copy.manifest.file_name))
-        entries = await asyncio.to_thread(check_file, chosen.copy)
-        await sweep(bench.direct_url, site.live, Purpose.RESTORE)
-        name = scratch_name(site.live, Purpose.RESTORE, bench.run_id)
-        async with scratch_database(bench.direct_url, name, site.inside.shape if site.inside else None) as url:
-            await fill(url, chosen.copy, entries, scaled(bench.tell, CHECKED, FILLED))
-            examination = await _examine(bench, url, chosen.copy.manifest, verify_chain)
-            return await _take_over(bench, site, chosen, (name, url), examination, options)
+    ended: list[Outcome] = []
+    with past_return(ended):
+        async with opened_site(bench.direct_url) as site:
+            chosen = await _choose(bench, site, options)
+            await _require_fitting(bench, site, chosen, options)
+            bench.tell(Progress(0.0, "checking", chosen.copy.manifest.file_name))
+            entries = await asyncio.to_thread(check_file, chosen.copy)
+            await sweep(bench.direct_url, site.live, Purpose.RESTORE)
+            name = scratch_name(site.live, Purpose.RESTORE, bench.run_id)
+            async with scratch_database(bench.direct_url, name, site.inside.shape if site.inside else None) as url:
+                await fill(url, chosen.copy, entries, scaled(bench.tell, CHECKED, FILLED))
+                examination = await _examine(bench, url, chosen.copy.manifest, verify_chain)
+                ended.append(await _take_over(bench, site, chosen, (name, url), examination, options))
+    return ended[0]
 
 
 async def clean_up(bench: Workbench) -> None:
     """Drop what a restore left whose process was killed."""
-    await sweep(bench.direct_url, database_of(bench.direct_url), Purpose.RESTORE)
+    await sweep_restores(bench.direct_url)
+
+
+async def sweep_restores(url: str) -> None:
+    """Drop what restores into the database at this address have left, unless somebody restores, who does so."""
+    with suppress(RestoreUnderWay):
+        async with control_session(url):
+            await sweep(url, database_of(url), Purpose.RESTORE)
 
 
 @asynccontextmanager
@@ -157,7 +179,7 @@ async def _take_over(
     name, url = incoming
     manifest = chosen.copy.manifest
     away = await find_name(site.control, site.live, Why.RESTORED, bench.now())
-    warnings = await _furnish(site, name, url)
+    warnings = [*site.losses, *await _furnish(site, name, url)]
     bench.tell(Progress(EXAMINED, "carrying over"))
     data = {
         "fileName": manifest.file_name,
@@ -174,8 +196,8 @@ async def _take_over(
     seconds = await exchange(bench, site.control, site.control_url, Exchange(site.live, name, away, story))
     bench.tell(Progress(SWAPPED, "finishing"))
     if away is not None and site.is_empty:
-        with suppress(RestoreRefused):
-            await swaps.drop(site.control, away)
+        with suppress(RestoreRefused, DatabaseUnavailable):
+            await to_its_end(swaps.drop(site.control, away))
         away = None
     return Outcome(_result(manifest, away, seconds, examination), tuple(warnings))
 

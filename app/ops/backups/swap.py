@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Awaitable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TypeVar
@@ -16,7 +16,7 @@ from app.db.scratch import COMMON_DATABASES, address_of, database_of
 from app.db.workbench import Workbench
 from app.domain.errors import DatabaseUnavailable
 from app.domain.restores import RestoreRefused, RestoreUnderWay, Story, Why, put_away_name
-from app.domain.runs import lock_name_of
+from app.domain.runs import Outcome, lock_name_of
 
 TERMINATE_PAUSE_SECONDS = 0.02
 RETURN_SECONDS = 5.0
@@ -95,6 +95,16 @@ async def exchange(bench: Workbench, control: DirectConnection, control_url: str
             await held.close()
         else:
             bench.direct.connection = held
+
+
+@contextmanager
+def past_return(ended: Sequence[Outcome]) -> Iterator[None]:
+    """Once there is an outcome, what is left to be closed may fail or be broken off: the databases are exchanged."""
+    try:
+        yield
+    except (asyncio.CancelledError, DatabaseUnavailable):
+        if not ended:
+            raise
 
 
 async def to_its_end(work: Awaitable[Result]) -> Result:
