@@ -100,18 +100,14 @@ def _lines_of(setting: GivenSetting, folder: Path) -> list[str]:
     if setting.name not in SETTING_NAMES:
         return [*lines, f"# {setting.name} is no setting of this release, and was left out."]
     if "\r" in setting.value:
-        raise SettingsError(
-            f"{setting.name} holds a carriage return, which no file can hold; set it in the environment."
-        )
+        raise SettingsError(f"{setting.name} holds a carriage return, which no file keeps; set it in the environment.")
     if _INTERPOLATED not in setting.value:
         return [*lines, f"{setting.name}={_quoted(setting.value)}"]
     if setting.name not in SECRET_NAMES:
         raise SettingsError(f"{setting.name} holds {_INTERPOLATED}, which no .env can hold; set it in the environment.")
     path = str(_secret_path(folder, setting.name).resolve())
     if _INTERPOLATED in path:
-        raise SettingsError(
-            f"{path} can't be named in a .env; restore into a folder without {_INTERPOLATED} in its name."
-        )
+        raise SettingsError(f"{path} can't be named in a .env; choose a folder without {_INTERPOLATED} in its name.")
     return [*lines, f"{setting.name}_FILE={_quoted(path)}"]
 
 
