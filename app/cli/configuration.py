@@ -212,7 +212,9 @@ def read_recovery_key(path: Path | None) -> str:
     """The recovery key out of a file or stdin, or from whoever sits at the terminal."""
     if path is not None:
         found = re.search(rb"AGE-SECRET-KEY-1\w+", _read(path), re.IGNORECASE)
-        return found[0].decode() if found else ""
+        if found is None:
+            fail(f"There is no recovery key in {path}: it begins with AGE-SECRET-KEY-1. (WRONG_RECOVERY_KEY)")
+        return found[0].decode()
     if not sys.stdin.isatty():
         return sys.stdin.readline().strip()
     key: str = typer.prompt("Recovery key", hide_input=True, err=True)

@@ -25,6 +25,7 @@ from app.ops.backups.drill import drill as rehearse
 from app.runner import WORKS, Works, do_at_once
 from app.runtime import Runtime
 from app.services.runs import RequestRun
+from app.telemetry.values import printable
 
 WELCOME = """\
 A drill: this machine is lost, and the license server is needed again. First come the questions that only people can
@@ -68,7 +69,12 @@ def _ask(led_by: str) -> tuple[str, tuple[str, ...]]:
     """Who leads, and an answer to each question; empty where nobody knows."""
     name = led_by or typer.prompt("Who leads this drill?", default="", show_default=False, err=True)
     answers = [typer.prompt(question, default="", show_default=False, err=True) for question in QUESTIONS]
-    return name.strip()[:LONGEST_ANSWER], tuple(answer.strip()[:LONGEST_ANSWER] for answer in answers)
+    return _kept(name), tuple(map(_kept, answers))
+
+
+def _kept(answer: str) -> str:
+    """An answer as the database and the report can hold it, whatever the terminal sent."""
+    return printable(answer.strip())[:LONGEST_ANSWER]
 
 
 def _recovery_key(path: Path | None, *, is_asked: bool) -> str:

@@ -33,12 +33,17 @@ from app.domain.configuration import (
 from app.domain.errors import DomainError
 from app.domain.events import EventName
 from app.domain.permissions import Principal
+from app.ops.backups.configuration_files import give_to_owner
 from app.ops.backups.stores import PARTIAL, Store, open_stores
 from app.settings import Settings
 from app.vault import Vault, VaultError, keys_from_text
 
 RECORD_NAME = "configuration"
 KEPT_BUNDLES = 10
+UNREADABLE_RECORD = (
+    "The database holds no recovery key's recipient where it should; somebody has changed it."
+    " `license-server configuration backup --new-recovery-key` makes another."
+)
 LARGEST_BUNDLE = 4 * 1024 * 1024
 
 
@@ -110,8 +115,12 @@ async def find_record(database: Database, vault: Vault) -> Record | None:
         kept = await find_secret(tx, RECORD_NAME)
     if kept is None:
         return None
-    document = json.loads(vault.decrypt(kept.value_encrypted))
-    return Record(document["recipient"], document["signature"], document["fileName"])
+    try:
+        document = json.loads(vault.decrypt(kept.value_encrypted))
+        pyrage.x25519.Recipient.from_str(document["recipient"])
+        return Record(document["recipient"], document["signature"], document["fileName"])
+    except (ValueError, KeyError, TypeError, pyrage.RecipientError) as error:
+        raise VaultError(UNREADABLE_RECORD) from error
 
 
 def record_of(recipient: str, bundle: Bundle, vault: Vault, *, is_in_stores: bool) -> Record:
@@ -195,8 +204,12 @@ def write_key_copy(settings: Settings, bundle: Bundle, where: str) -> KeyCopy | 
         return None
     copy = KeyCopy(bundle.key_fingerprints, bundle.created_at, where)
     path = settings.data_dir / KEY_COPY_FILE
-    path.write_text(copy.as_text())
-    path.chmod(0o644)  # it holds no secret, and whoever runs the doctor may read it
+    draft = path.with_name(f"{path.name}.new")
+    draft.unlink(missing_ok=True)
+    draft.write_text(copy.as_text())
+    draft.chmod(0o644)  # it holds no secret, and whoever runs the doctor may read it
+    give_to_owner(draft)
+    draft.replace(path)  # also one that root has left here
     return copy
 
 

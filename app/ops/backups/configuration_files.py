@@ -70,8 +70,8 @@ def compare(bundle: Bundle, env_file: Path) -> Differences:
 
 def overridden(bundle: Bundle, environ: Mapping[str, str]) -> tuple[str, ...]:
     """The settings that the environment, which goes before `.env`, gives another value."""
-    wanted = bundle.values
-    return tuple(sorted(name for name, value in environ.items() if name in wanted and wanted[name] != value.strip()))
+    wanted, given = bundle.values, inspect_settings(environ, None).settings.given
+    return tuple(sorted(one.name for one in given if one.name in wanted and wanted[one.name] != one.value))
 
 
 def env_text(bundle: Bundle, folder: Path) -> str:
@@ -99,12 +99,21 @@ def _lines_of(setting: GivenSetting, folder: Path) -> list[str]:
     lines = [] if setting.source == ".env" else [f"# was in: {' '.join(setting.source.split())}"]
     if setting.name not in SETTING_NAMES:
         return [*lines, f"# {setting.name} is no setting of this release, and was left out."]
+    if "\r" in setting.value:
+        raise SettingsError(f"{setting.name} holds a carriage return, which no file keeps; set it in the environment.")
     if _INTERPOLATED not in setting.value:
-        escaped = setting.value.replace("\\", "\\\\").replace("'", "\\'")
-        return [*lines, f"{setting.name}='{escaped}'"]
+        return [*lines, f"{setting.name}={_quoted(setting.value)}"]
     if setting.name not in SECRET_NAMES:
         raise SettingsError(f"{setting.name} holds {_INTERPOLATED}, which no .env can hold; set it in the environment.")
-    return [*lines, f"{setting.name}_FILE='{_secret_path(folder, setting.name).resolve()}'"]
+    path = str(_secret_path(folder, setting.name).resolve())
+    if _INTERPOLATED in path:
+        raise SettingsError(f"{path} can't be named in a .env; choose a folder without {_INTERPOLATED} in its name.")
+    return [*lines, f"{setting.name}_FILE={_quoted(path)}"]
+
+
+def _quoted(value: str) -> str:
+    escaped = value.replace("\\", "\\\\").replace("'", "\\'")
+    return f"'{escaped}'"
 
 
 def _secret_path(folder: Path, name: str) -> Path:
@@ -113,14 +122,14 @@ def _secret_path(folder: Path, name: str) -> Path:
 
 def _is_same(path: Path, text: str) -> bool:
     try:
-        there = path.read_text()
+        there = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError):
         return False
     return there.splitlines()[1:] == text.splitlines()[1:] if path.name == ".env" else there.strip() == text.strip()
 
 
 def _put(path: Path, text: str, now: datetime) -> Placed:
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    _make_folder(path.parent)
     kept = None
     if path.exists():
         if _is_same(path, text):
@@ -129,17 +138,25 @@ def _put(path: Path, text: str, now: datetime) -> Placed:
         os.link(path, kept)
     draft = path.with_name(f"{path.name}.new")
     draft.unlink(missing_ok=True)
-    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
         file.write(text)
         file.flush()
         os.fsync(file.fileno())
-    _give_to_owner(draft)
+    give_to_owner(draft)
     draft.replace(path)
     return Placed(path, is_new=True, kept=kept)
 
 
-def _give_to_owner(path: Path) -> None:
-    """What root restores belongs to whom the folder belongs, so that the server can read it."""
+def _make_folder(folder: Path) -> None:
+    """Make a folder that only its owner may use, and those above it that are missing."""
+    missing = [one for one in (folder, *folder.parents) if not one.exists()]
+    for one in reversed(missing):
+        one.mkdir(mode=0o700)
+        give_to_owner(one.resolve())
+
+
+def give_to_owner(path: Path) -> None:
+    """What root makes belongs to whom the folder around it belongs, so that the server can use it."""
     if os.geteuid() == 0:
         owner = path.parent.stat()
         os.chown(path, owner.st_uid, owner.st_gid)

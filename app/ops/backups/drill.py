@@ -50,7 +50,7 @@ class Course:
 
     bench: Workbench
     trial: Trial
-    recovery_key: str | None
+    recovery_key: str | None = field(repr=False)
     source: Store
     steps: list[Step] = field(default_factory=list)
     has_bundle: bool = False

@@ -102,6 +102,11 @@ class S3Store:
             found = {one["path"]: one["size"] for batch in obstore.list(self._brisk) for one in batch}
         return {name: found[name] for name in sorted(found) if "/" not in name}
 
+    def look(self) -> None:
+        """Ask for the first of the names alone: whether the bucket is there and may be listed."""
+        with self._told():
+            next(iter(obstore.list(self._brisk)), None)
+
     def delete(self, name: str) -> None:
         """Remove a file; harmless when it is gone."""
         try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import shutil
 import signal
 import socket
@@ -25,6 +26,7 @@ from app.db.embedded import EmbeddedPostgresError, stop_abandoned
 from app.domain.backups import BackupUnavailable
 
 PREFIX = "drill-"
+_FOLDER_NAME = re.compile(rf"{PREFIX}[0-9a-f]{{12}}")
 START_SECONDS = 120.0
 STOP_SECONDS = 40.0
 KILL_SECONDS = 10.0
@@ -48,7 +50,7 @@ class Trial:
     """A folder of its own; `settings` is all that its commands are told, and nothing of ours is among it."""
 
     folder: Path
-    settings: dict[str, str] = field(default_factory=dict)
+    settings: dict[str, str] = field(default_factory=dict, repr=False)
 
     @property
     def data_dir(self) -> Path:
@@ -149,7 +151,7 @@ def _make(parent: Path, run_id: UUID) -> Trial:
 def remove_abandoned(parent: Path) -> None:
     """Remove all trial installations there: of several drills of an installation only one is under way. Blocks."""
     for folder in parent.resolve().glob(f"{PREFIX}*"):
-        if folder.is_dir():
+        if _FOLDER_NAME.fullmatch(folder.name) and folder.is_dir() and not folder.is_symlink():
             remove(folder)
 
 

@@ -9,6 +9,7 @@ from itertools import chain
 
 from app.db.deadline import Deadline
 from app.domain.findings import Finding, Level
+from app.ops.backups.place_checks import check_bucket
 from app.ops.certificates import check_certificates
 from app.ops.database_fitness import Clock, check_database
 from app.ops.installation import check_files, check_port, check_settings
@@ -39,6 +40,7 @@ async def diagnose(patient: Patient, *, clock: Clock) -> list[Finding]:
         "port": check_port(settings),
         "database": _check_database(patient, clock),
         "mail_server": check_mail_server(settings),
+        "backup_bucket": asyncio.to_thread(check_bucket, settings),
         "shared_store": check_shared_store(settings),
         "identity_provider": check_identity_provider(settings, now=now),
         "tls_certificate": check_certificates(settings.tls_probe_hosts, now=now, seconds=CERTIFICATE_SECONDS),

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import json
+import os
 import stat
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from app.db.queries.installation_secrets import put_secret
 from app.db.workbench import Workbench
 from app.domain.configuration import (
     Bundle,
@@ -34,10 +39,10 @@ from app.ops.backups.configuration import (
     unseal,
     write_key_copy,
 )
-from app.ops.backups.configuration_files import compare, env_text, place
+from app.ops.backups.configuration_files import compare, env_text, overridden, place
 from app.ops.installation import check_key_copy
-from app.settings import Settings, inspect_settings, load_settings
-from app.vault import make_key
+from app.settings import Settings, SettingsError, inspect_settings, load_settings
+from app.vault import Vault, make_key
 from tests.conftest import ENCRYPTION_KEY
 from tests.ops.maintenance.workshop import Workshop
 
@@ -124,6 +129,65 @@ def test_a_bundle_becomes_files_again_that_give_the_same_settings(tmp_path: Path
     assert (tmp_path / "data" / "encryption.key").read_text().strip() == bundle.key_file
     assert {stat.S_IMODE(one.path.stat().st_mode) for one in placed} == {0o600}
     assert [one.is_new for one in place(bundle, tmp_path, tmp_path / "data", force=False, now=NOW)] == [False] * 3
+
+
+@pytest.mark.parametrize("folder_name", ["plain", "it's \\ # \u00fc"])
+@given(
+    texts=st.lists(st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0\r")), min_size=3, max_size=3)
+)
+def test_any_value_comes_back_exactly_as_it_was_read(
+    tmp_path_factory: pytest.TempPathFactory, folder_name: str, texts: list[str]
+) -> None:
+    folder = tmp_path_factory.mktemp("any") / folder_name
+    names = ("ADMIN_PASSWORD", "OIDC_CLIENT_SECRET", "SMTP_PASSWORD")  # any text is read, right or wrong
+    environ = dict(zip(names, texts, strict=True)) | {"SMTP_PASSWORD": f"${{HOME}}{texts[2]}"}
+    before = inspect_settings(environ, None).settings.given
+    bundle = Bundle(NOW, "1.0.0", tuple(GivenSetting(one.name, one.value, "environment") for one in before), None, ())
+
+    place(bundle, folder, folder, force=False, now=NOW)
+
+    after = inspect_settings({}, folder / ".env").settings.given
+    assert {one.name: one.value for one in after} == {one.name: one.value for one in before}
+
+
+def test_a_value_that_no_file_can_hold_is_refused_by_its_name(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="SMTP_HOST holds a carriage return"):
+        place(make_bundle(SMTP_HOST="a\rb"), tmp_path, tmp_path, force=False, now=NOW)
+
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_secret_file_of_the_environment_that_goes_before_is_told(tmp_path: Path) -> None:
+    secret = tmp_path / "secret"
+    secret.write_text("another")
+
+    assert overridden(make_bundle(), {"SMTP_PASSWORD_FILE": str(secret), "PORT": "3002"}) == ("SMTP_PASSWORD",)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root restores for another account")
+def test_what_root_restores_belongs_to_the_owner_of_the_folder(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    os.chown(home, 65534, 65534)
+
+    place(make_bundle(), home, home / "srv" / "data", force=False, now=NOW)
+
+    assert {one.stat().st_uid for one in home.rglob("*")} == {65534}
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root leaves files of another account")
+def test_the_note_of_a_copy_that_root_wrote_does_not_stop_the_server(tmp_path: Path) -> None:
+    settings = Settings.model_validate({"data_dir": tmp_path})
+    (tmp_path / "encryption.key").write_text(make_key())
+    os.chown(tmp_path, 65534, 65534)
+
+    write_key_copy(settings, gather(settings, now=NOW), "s3://bucket/x")
+    write_key_copy(settings, gather(settings, now=NOW), "s3://bucket/y")
+
+    note = tmp_path / "encryption.key.copy"
+    assert (note.stat().st_uid, stat.S_IMODE(note.stat().st_mode)) == (65534, 0o644)
+    assert "s3://bucket/y" in note.read_text()
+    assert sorted(one.name for one in tmp_path.iterdir()) == ["encryption.key", "encryption.key.copy"]
 
 
 def test_what_is_there_is_never_overwritten_unless_forced_and_then_kept(tmp_path: Path) -> None:
@@ -213,6 +277,36 @@ async def test_a_store_that_takes_no_bundle_is_a_warning_and_the_backup_is_good(
 
     assert warning.startswith(("The configuration bundle is not everywhere: ", "The configuration was not backed up: "))
     assert str(blocked) in warning
+
+
+@pytest.mark.parametrize(
+    "kept", ["x", "{}", "[]", json.dumps({"recipient": "age1nonsense", "signature": "", "fileName": ""})]
+)
+async def test_a_record_that_somebody_changed_is_a_warning_and_nothing_is_sealed_for_it(
+    workshop: Workshop, kept: str
+) -> None:
+    bench = workshop.bench
+    async with bench.database.transaction() as tx:
+        await put_secret(tx, "configuration", bench.vault.encrypt(kept), now=NOW)
+
+    done = await backup(bench, BackupOptions())
+
+    assert done.failure is None
+    [warning] = done.warnings
+    assert "--new-recovery-key" in warning
+    assert bundles_in(bench.settings.backup_dir) == []
+
+
+async def test_a_recipient_that_the_database_alone_put_there_is_not_believed(workshop: Workshop) -> None:
+    bench, attacker = workshop.bench, Vault((make_key(),))
+    record = {"recipient": make_recovery_key()[1], "signature": "", "fileName": ""}
+    async with bench.database.transaction() as tx:
+        await put_secret(tx, "configuration", attacker.encrypt(json.dumps(record)), now=NOW)
+
+    [warning] = await keep_configuration(bench)
+
+    assert "None of the keys" in warning
+    assert bundles_in(bench.settings.backup_dir) == []
 
 
 async def begin(bench: Workbench, recipient: str) -> None:

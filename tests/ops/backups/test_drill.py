@@ -26,7 +26,7 @@ from app.domain.permissions import COMMAND_LINE
 from app.ops.backups.backup import backup
 from app.ops.backups.configuration import Record, gather, make_recovery_key, put_record
 from app.ops.backups.drill import clean_up, drill
-from app.ops.backups.trial import Trial, TrialFailed, trial_installation
+from app.ops.backups.trial import Trial, TrialFailed, remove_abandoned, trial_installation
 from app.vault import make_key
 from tests.live import REPOSITORY, wait_until
 from tests.ops.maintenance.workshop import Workshop
@@ -126,6 +126,17 @@ asyncio.run(work())
 
     assert processes_in(parent) == []
     assert left_in(parent) == []
+
+
+def test_folders_of_people_that_look_like_a_drill_stay(parent: Path) -> None:
+    mine, trial_left = parent / "drill-2026-papers", parent / "drill-0123456789ab"
+    for folder in (mine, trial_left):
+        folder.mkdir()
+        (folder / "notes").write_text("kept")
+
+    remove_abandoned(parent)
+
+    assert left_in(parent) == [mine]
 
 
 async def test_without_a_backup_the_drill_fails_and_says_so_in_its_report(workshop: Workshop) -> None:

@@ -1,57 +1,62 @@
-"""Whether the places for backups can be used, as the doctor tells it."""
+"""Whether the bucket of the backups answers, as the doctor tells it."""
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 from app.domain.findings import Level
-from app.ops.backups.place_checks import check_stores
+from app.ops.backups.place_checks import check_bucket
 from app.ops.backups.s3 import Patience
-from app.settings import Settings
+from app.ops.overview.doctor import PATIENCE_SECONDS, Patient, diagnose
+from app.runtime import utc_now
+from app.settings import Inspection, Settings
+from app.vault import VaultError
 from tests.conftest import make_settings
 from tests.s3 import LiveS3, silent_server
 
-BRISK = Patience(1.0, 1.0)
+HURRIED = Patience(1.0, 1.0)
 
 
-def _levels(settings: Settings) -> dict[str, Level]:
-    return {one.check: one.level for one in check_stores(settings, BRISK)}
-
-
-def test_a_folder_and_a_bucket_that_work_are_good_and_left_as_they_were(s3: LiveS3, tmp_path: Path) -> None:
+def test_a_bucket_that_answers_is_good_and_left_as_it_was(s3: LiveS3, tmp_path: Path) -> None:
     settings = make_settings("postgresql://nobody@127.0.0.1:1/none", tmp_path, **s3.settings)
 
-    assert _levels(settings) == {
-        "backup_folder": Level.GOOD,
-        "backup_copies": Level.GOOD,
-        "backup_disk": Level.GOOD,
-        "backup_encryption": Level.WARNING,
-    }
+    [found] = check_bucket(settings, HURRIED)
+
+    assert (found.level, found.check) == (Level.GOOD, "backup_bucket")
     assert s3.names() == []
-    assert list(settings.backup_dir.iterdir()) == []
 
 
-def test_backups_beside_the_embedded_database_alone_are_a_warning(tmp_path: Path) -> None:
-    settings = Settings.model_validate({"data_dir": tmp_path})
+def test_a_bucket_that_is_not_there_is_bad(s3: LiveS3, tmp_path: Path) -> None:
+    others = {**s3.settings, "backup_s3_url": "s3://nobodys-bucket/x"}
 
-    levels = _levels(settings)
+    [found] = check_bucket(make_settings("postgresql://nobody@127.0.0.1:1/none", tmp_path, **others), HURRIED)
 
-    assert (levels["backup_disk"], levels["backup_copies"]) == (Level.WARNING, Level.WARNING)
+    assert found.level is Level.BAD
+    assert "NoSuchBucket" in found.sentence
 
 
-def test_a_folder_that_can_not_be_made_and_a_silent_bucket_are_bad(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("in the way")
+def test_without_a_bucket_nothing_is_said(tmp_path: Path) -> None:
+    assert check_bucket(Settings.model_validate({"data_dir": tmp_path})) == []
+
+
+async def test_the_doctor_tells_of_a_silent_bucket_in_time(tmp_path: Path) -> None:
     with silent_server() as endpoint:
-        settings = Settings.model_validate(
-            {
-                "data_dir": tmp_path,
-                "backup_dir": tmp_path / "file" / "backups",
-                "backup_s3_url": "s3://acme",
-                "backup_s3_endpoint": endpoint,
-                "backup_s3_access_key_id": "a",
-                "backup_s3_secret_access_key": "b",
-            }
+        settings = make_settings(
+            "postgresql://nobody@127.0.0.1:1/none",
+            tmp_path,
+            backup_s3_url="s3://acme",
+            backup_s3_endpoint=endpoint,
+            backup_s3_access_key_id="a",
+            backup_s3_secret_access_key="b",
         )
-        levels = _levels(settings)
+        began_at = time.monotonic()
+        findings = await diagnose(
+            Patient(Inspection(settings, (), frozenset()), None, None, VaultError("none")), clock=utc_now
+        )
+        took = time.monotonic() - began_at
 
-    assert (levels["backup_folder"], levels["backup_copies"]) == (Level.BAD, Level.BAD)
+    [found] = [one for one in findings if one.check == "backup_bucket"]
+    assert found.level is Level.BAD
+    assert "did not answer in time" in found.sentence
+    assert took < PATIENCE_SECONDS
