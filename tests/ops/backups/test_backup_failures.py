@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -245,7 +246,7 @@ async def test_pieces_that_another_machine_could_not_see_are_deleted_by_the_next
     await backup(workshop.bench, BackupOptions())
     folder = workshop.bench.settings.backup_dir
     [dump_name, manifest_name] = names(workshop)
-    workshop.sql("UPDATE backups SET status = 'failed'")
+    workshop.sql("UPDATE backups SET status = 'failed', file_name = NULL")
     (folder / manifest_name).unlink()
     (folder / "backup-of-somebody-else.dump.zst").touch()
 
@@ -254,6 +255,18 @@ async def test_pieces_that_another_machine_could_not_see_are_deleted_by_the_next
     assert dump_name not in names(workshop)
     assert "backup-of-somebody-else.dump.zst" in names(workshop)
     assert len(names(workshop)) == 3
+
+
+async def test_a_file_that_is_just_being_put_back_is_not_taken_for_a_leftover(workshop: Workshop) -> None:
+    await backup(workshop.bench, BackupOptions())
+    dump = workshop.bench.settings.backup_dir / names(workshop)[0]
+    dump.write_bytes(dump.read_bytes()[:1000])
+    workshop.sql("UPDATE backups SET status = 'failed', failure = 'Its file is in no store any more.', stores = '{}'")
+
+    await backup(workshop.bench, BackupOptions())
+
+    assert dump.stat().st_size == 1000
+    assert len(names(workshop)) == 4
 
 
 def test_a_server_that_is_newer_than_the_programs_is_told_apart() -> None:
@@ -292,8 +305,9 @@ async def _pg_dump() -> psutil.Process:
     found: list[psutil.Process] = []
 
     def is_there() -> bool:
-        children = psutil.Process().children()
-        found[:] = [one for one in children if one.name() == "pg_dump" and "--snapshot" in str(one.cmdline())]
+        with suppress(psutil.Error):  # one that only told its version ends just now
+            children = psutil.Process().children()
+            found[:] = [one for one in children if one.name() == "pg_dump" and "--snapshot" in str(one.cmdline())]
         return bool(found)
 
     await asyncio.to_thread(wait_until, is_there, "pg_dump runs")
