@@ -2,27 +2,29 @@
 
 from __future__ import annotations
 
-import threading
+import subprocess
+import sys
 from pathlib import Path
 
 from app.ops.backups.stores import LocalStore
 
+COME_AND_GO = """
+import pathlib, sys
+brief = pathlib.Path(sys.argv[1], "brief.partial")
+while True:
+    brief.write_text("x")
+    brief.unlink()
+"""
+
 
 def test_files_that_come_and_go_while_the_folder_is_listed_do_no_harm(tmp_path: Path) -> None:
-    store, is_done = LocalStore(tmp_path), threading.Event()
+    store = LocalStore(tmp_path)
     (tmp_path / "kept").write_text("four")
 
-    def come_and_go() -> None:
-        while not is_done.is_set():
-            (tmp_path / "brief.partial").write_text("x")
-            (tmp_path / "brief.partial").unlink()
-
-    busy = threading.Thread(target=come_and_go)
-    busy.start()
-    try:
-        sizes = [store.list_sizes() for _ in range(3000)]
-    finally:
-        is_done.set()
-        busy.join()
+    with subprocess.Popen([sys.executable, "-c", COME_AND_GO, str(tmp_path)]) as busy:
+        try:
+            sizes = [store.list_sizes() for _ in range(20_000)]
+        finally:
+            busy.kill()
 
     assert {one["kept"] for one in sizes} == {4}
