@@ -109,10 +109,7 @@ def expire(
     """Delete what retention lets go now, which every backup does at its end."""
 
     async def work(runtime: Runtime) -> Expiry:
-        if not dry_run:
-            return await expiry.expire(_place(runtime))
-        async with runtime.database.transaction() as tx:
-            return await expiry.preview(tx, runtime.settings, now=runtime.now())
+        return await (expiry.preview(_place(runtime)) if dry_run else expiry.expire(_place(runtime)))
 
     found = run_long(work)
     if as_json:

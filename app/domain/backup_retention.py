@@ -69,6 +69,7 @@ class Reason(StrEnum):
     WEEKLY = "weekly"
     MONTHLY = "monthly"
     UNPROVEN = "unproven"
+    UNSEEN = "unseen"
     OLD = "old"
     NEVER_VERIFIED = "never_verified"
     FAILED = "failed"
@@ -86,6 +87,7 @@ SENTENCES: Mapping[Reason, str] = {
     Reason.WEEKLY: "it is the newest verified one of its week",
     Reason.MONTHLY: "it is the newest verified one of its month",
     Reason.UNPROVEN: "no newer one is verified",
+    Reason.UNSEEN: "no store that answers has its whole file",
     Reason.OLD: "it is older than what is kept",
     Reason.NEVER_VERIFIED: "it is old and was never verified, and a newer one is",
     Reason.FAILED: "it is old and failed",
@@ -101,13 +103,16 @@ class Plan:
     stays: Mapping[UUID, Reason]
 
 
-def plan_retention(backups: Iterable[BackupFacts], policy: RetentionPolicy, now: datetime) -> Plan:
+def plan_retention(
+    backups: Iterable[BackupFacts], policy: RetentionPolicy, now: datetime, unseen: Collection[UUID] = ()
+) -> Plan:
     """What to delete now; carried out one by one, in any order, stopped anywhere, it stays the same plan.
 
-    Those dated later than now stay and count for nothing, so that a clock that was ahead deletes nobody else's.
+    Those dated later than now stay and count for nothing, so that a clock that was ahead deletes nobody else's. So do
+    those that are `unseen`, whose whole file was looked for in vain: a row alone restores nothing.
     """
     present = [one for one in backups if one.status != BackupStatus.EXPIRED]
-    proven = sorted((one for one in present if _is_proven(one, now)), key=_order, reverse=True)
+    proven = sorted((one for one in present if _is_proven(one, now) and one.id not in unseen), key=_order, reverse=True)
     kept = _kept(proven, policy, now)
     goes: dict[UUID, Reason] = {}
     stays: dict[UUID, Reason] = {}
@@ -115,6 +120,8 @@ def plan_retention(backups: Iterable[BackupFacts], policy: RetentionPolicy, now:
         reason = _untouched(one, policy, now) or kept.get(one.id)
         if reason is not None:
             stays[one.id] = reason
+        elif one.id in unseen and one.status in USABLE:
+            stays[one.id] = Reason.UNSEEN
         elif one.status == BackupStatus.FAILED:
             goes[one.id] = Reason.FAILED
         elif one.status == BackupStatus.VERIFIED:

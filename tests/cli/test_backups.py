@@ -20,7 +20,8 @@ def test_backups_are_listed_pinned_expired_and_deleted(cli: CommandLine, fresh_d
     newest, second, _, old = (row[0] for row in rows(fresh_database, INSERT))
     folder = cli.server.folder / "data" / "backups"
     folder.mkdir(parents=True)
-    (folder / "backup-40.dump.zst").write_text("content")
+    for days in (1, 2, 3, 40):
+        (folder / f"backup-{days}.dump.zst").write_bytes(bytes(4096))
 
     assert cli.json("backups", "pin", second, "--note", "before 2.0")["note"] == "before 2.0"
     listed = cli.text("backups", "list")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -58,9 +58,10 @@ async def find_newest_usable(tx: Session, *, is_verified: bool = False) -> Backu
     return found
 
 
-async def list_own_ids(tx: Session) -> Sequence[UUID]:
-    """The ids of all our own backups, whatever became of them."""
-    return (await tx.scalars(select(Backup.id).where(Backup.tool == OWN_TOOL).order_by(Backup.id))).all()
+async def map_own_stores(tx: Session) -> Mapping[UUID, Collection[str]]:
+    """Where all our own backups are, by their ids, whatever became of them."""
+    query = select(Backup.id, Backup.stores).where(Backup.tool == OWN_TOOL)
+    return {row.id: row.stores for row in await tx.execute(query)}
 
 
 async def lock_present(tx: Session) -> Sequence[Backup]:
@@ -112,6 +113,7 @@ async def list_running(tx: Session) -> Sequence[Backup]:
 
 
 async def list_failed_ids(tx: Session, limit: int) -> Sequence[UUID]:
-    """The ids of our own that nothing came of, newest first."""
+    """The ids of our own that nothing came of, newest first; those that were stored once have a name and files."""
     query = select(Backup.id).where(Backup.tool == OWN_TOOL, Backup.status == BackupStatus.FAILED)
+    query = query.where(Backup.file_name.is_(None))
     return (await tx.scalars(query.order_by(Backup.created_at.desc(), Backup.id.desc()).limit(limit))).all()

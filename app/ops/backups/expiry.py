@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -14,7 +14,6 @@ from app.db import events
 from app.db.engine import Database
 from app.db.models import Backup
 from app.db.queries import backups, runs
-from app.db.session import Session
 from app.db.workbench import Workbench
 from app.domain.backup_retention import SENTENCES, Reason, RetentionPolicy, is_last_good, plan_retention
 from app.domain.backups import (
@@ -24,13 +23,13 @@ from app.domain.backups import (
     BackupStatus,
     LastGoodBackup,
     StoreName,
-    manifest_name,
 )
 from app.domain.errors import DomainError
 from app.domain.events import EventName
 from app.domain.permissions import Principal
 from app.domain.runs import MutexGroup, RunUnderWay
-from app.ops.backups.stores import Store, open_stores
+from app.ops.backups.presence import find_unseen
+from app.ops.backups.stores import Store, delete_copy, open_stores
 from app.settings import Settings
 from app.telemetry.logging import log
 
@@ -70,10 +69,10 @@ class Expiry:
     kept: Sequence[Judged]
 
 
-async def preview(tx: Session, settings: Settings, *, now: datetime) -> Expiry:
+async def preview(place: Place) -> Expiry:
     """What expiry would delete now, and why the others stay."""
-    present = await backups.list_present(tx)
-    plan = plan_retention(present, policy_of(settings), now)
+    present, unseen = await _look(place)
+    plan = plan_retention(present, policy_of(place.settings), place.now, unseen)
     return Expiry(_judged(present, plan.goes), _judged(present, plan.stays))
 
 
@@ -84,17 +83,16 @@ async def expire(place: Place) -> Expiry:
     """
     await _delete_left(place)
     policy = policy_of(place.settings)
+    _, unseen = await _look(place)
     gone: list[Judged] = []
 
     def choose(present: Sequence[Backup]) -> tuple[Backup, Reason] | None:
-        goes = plan_retention(present, policy, place.now).goes
+        goes = plan_retention(present, policy, place.now, unseen).goes
         return next(((one, goes[one.id]) for one in present if one.id in goes), None)
 
     while (marked := await _mark(place, choose)) is not None:
         gone.append(await _delete_files(place, *marked))
-    async with place.database.transaction() as tx:
-        rest = await preview(tx, place.settings, now=place.now)
-    return Expiry(gone, rest.kept)
+    return Expiry(gone, (await preview(place)).kept)
 
 
 async def expire_after_backup(bench: Workbench) -> dict[str, Any]:
@@ -117,12 +115,13 @@ async def delete(place: Place, backup_id: UUID) -> Judged:
         known = await backups.get_backup(tx, backup_id)
     if known.status == BackupStatus.EXPIRED:
         return await _delete_files(place, known, Reason.REQUESTED)
+    _, unseen = await _look(place)
 
     def choose(present: Sequence[Backup]) -> tuple[Backup, Reason] | None:
         found = next((one for one in present if one.id == backup_id), None)
         if found is None:
             return None
-        _judge_deletion(present, found)
+        _judge_deletion(present, found, unseen)
         return found, Reason.REQUESTED
 
     marked = await _mark(place, choose)
@@ -151,13 +150,22 @@ def describe(one: Judged) -> dict[str, Any]:
     }
 
 
-def _judge_deletion(present: Sequence[Backup], backup: Backup) -> None:
+def _judge_deletion(present: Sequence[Backup], backup: Backup, unseen: Collection[UUID]) -> None:
+    """The last good one stays: the last on record, and the last of those whose files were seen."""
     if backup.status == BackupStatus.RUNNING:
         raise BackupStateConflict("This backup is being made; cancel its run.")
     if backup.is_pinned:
         raise BackupPinned
-    if is_last_good(present, backup.id):
+    seen = [one for one in present if one.id not in unseen]
+    if is_last_good(present, backup.id) or is_last_good(seen, backup.id):
         raise LastGoodBackup
+
+
+async def _look(place: Place) -> tuple[Sequence[Backup], Collection[UUID]]:
+    """What is on record as present, and which of it no store that answers has."""
+    async with place.database.transaction() as tx:
+        present = await backups.list_present(tx)
+    return present, await asyncio.to_thread(find_unseen, place.settings, present)
 
 
 async def _mark(place: Place, choose: Choose) -> tuple[Backup, Reason] | None:
@@ -201,7 +209,7 @@ async def _delete_files(place: Place, backup: Backup, reason: Reason) -> Judged:
 
 
 def _delete_from(settings: Settings, names: Sequence[str], file_name: str) -> list[str]:
-    """The manifest goes first: what is left of a deletion that was stopped is no backup. The stores that are away."""
+    """Delete the files of a backup; the stores that are away."""
     stores: dict[str, Store] = {str(name): store for name, store in open_stores(settings).items()}
     return [name for name in names if not _is_deleted(stores.get(name), StoreName(name), file_name)]
 
@@ -210,8 +218,7 @@ def _is_deleted(store: Store | None, name: StoreName, file_name: str) -> bool:
     reason = "the settings do not tell where it is any more"
     if store is not None:
         try:
-            store.delete(manifest_name(file_name))
-            store.delete(file_name)
+            delete_copy(store, file_name)
         except DomainError as error:
             reason = error.message
         else:

@@ -47,11 +47,15 @@ class Refused:
 
 @dataclass(frozen=True, slots=True)
 class Inventory:
-    """Everything the stores hold; `answered` are those that could be looked at, `problems` why others could not."""
+    """Everything the stores hold; `answered` are those that could be looked at, `problems` why others could not.
+
+    `bare` are those that answered, and have nothing that looks like a backup's.
+    """
 
     backups: Mapping[UUID, Held]
     refused: tuple[Refused, ...]
     answered: frozenset[StoreName]
+    bare: frozenset[StoreName]
     problems: tuple[str, ...]
 
 
@@ -74,7 +78,9 @@ def take_inventory(stores: Mapping[StoreName, Store], vault: Vault) -> Inventory
             problems.append(error.message)
     held, contradictions = _join(shelves)
     refused = [one for shelf in shelves for one in shelf.refused] + contradictions
-    return Inventory(held, tuple(refused), frozenset(shelf.store.name for shelf in shelves), tuple(problems))
+    answered = frozenset(shelf.store.name for shelf in shelves)
+    bare = frozenset(shelf.store.name for shelf in shelves if not (shelf.manifests or shelf.refused))
+    return Inventory(held, tuple(refused), answered, bare, tuple(problems))
 
 
 def write_verification(stores: Iterable[Store], manifest: Manifest, note: Verification, vault: Vault) -> None:

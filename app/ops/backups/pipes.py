@@ -121,7 +121,7 @@ def recipient_of(identity: str) -> str:
 def pack(source: BinaryIO, target: BinaryIO, identity: str | None, tell: Told) -> Packed:
     """Compress what comes, encrypt it for the age identity where one is given, and write it. Raises OSError."""
     counted, hashed = Counted(source, tell), _Hashed(target)
-    compressor = zstandard.ZstdCompressor(level=COMPRESSION)
+    compressor = zstandard.ZstdCompressor(level=COMPRESSION, write_checksum=True)
     reader = compressor.stream_reader(cast(BinaryIO, counted), read_size=CHUNK_BYTES)
     if identity is None:
         shutil.copyfileobj(reader, hashed, CHUNK_BYTES)

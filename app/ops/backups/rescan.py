@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -44,9 +44,17 @@ class Rescan:
 class _Desk:
     """What settling one backup after the other takes."""
 
-    def __init__(self, inventory: Inventory, stores: Mapping[StoreName, Store], caller: Principal, now: datetime):
+    def __init__(
+        self,
+        inventory: Inventory,
+        stores: Mapping[StoreName, Store],
+        before: Mapping[UUID, Collection[str]],
+        caller: Principal,
+        now: datetime,
+    ) -> None:
         self.inventory = inventory
         self.stores = stores
+        self.before = before
         self.caller = caller
         self.now = now
         self.done = Rescan(refused=list(inventory.refused), problems=list(inventory.problems))
@@ -66,16 +74,32 @@ class _Desk:
 async def rescan(database: Database, settings: Settings, vault: Vault, caller: Principal, *, now: datetime) -> Rescan:
     """Look at all stores, then bring the catalog up to date; a store that does not answer changes nothing."""
     stores = open_stores(settings)
-    inventory = await asyncio.to_thread(take_inventory, stores, vault)
-    desk = _Desk(inventory, stores, caller, now)
     async with database.transaction() as tx:
-        known = set(await backups.list_own_ids(tx))
+        before = await backups.map_own_stores(tx)
+    inventory = await asyncio.to_thread(take_inventory, stores, vault)
+    desk = _Desk(_distrust_bare(inventory, stores, before), stores, before, caller, now)
+    async with database.transaction() as tx:
+        known = (await backups.map_own_stores(tx)).keys()
     wanted = sorted(known | inventory.backups.keys())
     for since in range(0, len(wanted), AT_ONCE):
         async with database.transaction() as tx:
             for backup_id in wanted[since : since + AT_ONCE]:
                 await _settle(tx, desk, backup_id, is_known=backup_id in known)
     return desk.done
+
+
+def _distrust_bare(
+    inventory: Inventory, stores: Mapping[StoreName, Store], before: Mapping[UUID, Collection[str]]
+) -> Inventory:
+    """A store that should have backups and has none at all is not mounted, or another one: it counts as no answer."""
+    counts = {name: sum(name in places for places in before.values()) for name in inventory.bare}
+    lacking = {name: count for name, count in counts.items() if count}
+    problems = [
+        f"{stores[name].location('')} holds no backup, and should hold {count}: is it mounted, and the right one?"
+        for name, count in lacking.items()
+    ]
+    answered = inventory.answered - lacking.keys()
+    return replace(inventory, answered=answered, problems=(*inventory.problems, *problems))
 
 
 async def _settle(tx: Session, desk: _Desk, backup_id: UUID, *, is_known: bool) -> None:
@@ -127,9 +151,12 @@ def _fill(backup: Backup, held: Held, now: datetime) -> None:
 
 
 async def _move(tx: Session, desk: _Desk, backup: Backup, held: Held | None) -> None:
-    """Where the backup's file is now; one that is in no store at all has failed."""
-    answered = desk.inventory.answered
-    elsewhere = [name for name in backup.stores if name not in answered]
+    """Where the backup's file is now; one that is in no store at all has failed.
+
+    What the catalog has learnt since before the stores were looked at is newer than what was seen there.
+    """
+    looked_for = desk.inventory.answered & set(desk.before.get(backup.id, ()))
+    elsewhere = [name for name in backup.stores if name not in looked_for]
     here = [str(name) for name in held.stores] if held is not None else []
     places = sorted({*here, *elsewhere}, key=_ORDER.index)
     if places == backup.stores:

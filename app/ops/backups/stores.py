@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import stat
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -146,7 +147,7 @@ class LocalStore:
         with self._told():
             if not self.folder.exists():
                 return {}
-            return {one.name: one.stat().st_size for one in sorted(self.folder.iterdir()) if one.is_file()}
+            return {one.name: size for one in sorted(self.folder.iterdir()) if (size := _size_of_file(one)) is not None}
 
     def delete(self, name: str) -> None:
         """Remove a file; harmless when it is gone."""
@@ -177,6 +178,15 @@ def delete_copy(store: Store, file_name: str) -> None:
     """Remove a backup from a store: its file first, then what tells of it, so that no file is left without a word."""
     for name in (file_name, verification_name(file_name), manifest_name(file_name)):
         store.delete(name)
+
+
+def _size_of_file(path: Path) -> int | None:
+    """None for what is no file, or was renamed or deleted since it was listed."""
+    try:
+        status = path.stat()
+    except FileNotFoundError:
+        return None
+    return status.st_size if stat.S_ISREG(status.st_mode) else None
 
 
 def _require_size(name: str, written: int, size: int) -> None:

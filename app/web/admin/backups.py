@@ -55,11 +55,8 @@ async def expire_backups(
     caller: CanRestore, proven: RecentlyProven, runtime: Runtime, now: Now, wish: ExpireBackups = FOR_REAL
 ) -> ExpiryOut:
     """Delete what retention lets go now, or tell what would go, and why everything else stays."""
-    if wish.dry_run:
-        async with runtime.database.transaction() as tx:
-            found = await expiry.preview(tx, runtime.settings, now=now)
-    else:
-        found = await expiry.expire(Place(runtime.database, runtime.settings, caller, now))
+    place = Place(runtime.database, runtime.settings, caller, now)
+    found = await (expiry.preview(place) if wish.dry_run else expiry.expire(place))
     return ExpiryOut(
         dry_run=wish.dry_run,
         gone=[ExpiredBackupOut.model_validate(one) for one in found.gone],

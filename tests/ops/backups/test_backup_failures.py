@@ -245,7 +245,7 @@ async def test_pieces_that_another_machine_could_not_see_are_deleted_by_the_next
     await backup(workshop.bench, BackupOptions())
     folder = workshop.bench.settings.backup_dir
     [dump_name, manifest_name] = names(workshop)
-    workshop.sql("UPDATE backups SET status = 'failed'")
+    workshop.sql("UPDATE backups SET status = 'failed', file_name = NULL")
     (folder / manifest_name).unlink()
     (folder / "backup-of-somebody-else.dump.zst").touch()
 
@@ -254,6 +254,18 @@ async def test_pieces_that_another_machine_could_not_see_are_deleted_by_the_next
     assert dump_name not in names(workshop)
     assert "backup-of-somebody-else.dump.zst" in names(workshop)
     assert len(names(workshop)) == 3
+
+
+async def test_a_file_that_is_just_being_put_back_is_not_taken_for_a_leftover(workshop: Workshop) -> None:
+    await backup(workshop.bench, BackupOptions())
+    dump = workshop.bench.settings.backup_dir / names(workshop)[0]
+    dump.write_bytes(dump.read_bytes()[:1000])
+    workshop.sql("UPDATE backups SET status = 'failed', failure = 'Its file is in no store any more.', stores = '{}'")
+
+    await backup(workshop.bench, BackupOptions())
+
+    assert dump.stat().st_size == 1000
+    assert len(names(workshop)) == 4
 
 
 def test_a_server_that_is_newer_than_the_programs_is_told_apart() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 from uuid import UUID, uuid4
 
 import psycopg
@@ -12,10 +13,12 @@ import pytest
 
 from app.db.models import Backup
 from app.db.queries import backups
+from app.domain.backup_retention import Reason
 from app.domain.backups import BackupNotFound, BackupPinned, BackupStatus, LastGoodBackup, manifest_name
 from app.domain.maintenance import BackupOptions, PruneOptions
 from app.domain.permissions import COMMAND_LINE
 from app.domain.runs import RunKind, RunTrigger, RunUnderWay
+from app.domain.verifications import verification_name
 from app.ops.backups import expiry
 from app.ops.backups.backup import backup
 from app.ops.backups.expiry import Place
@@ -24,7 +27,6 @@ from app.services.runs import RequestRun
 from tests.factories.backups import make_backup
 from tests.ops.maintenance.workshop import NOW, Workshop
 
-OLD = NOW - timedelta(days=100)
 TRAIL = "SELECT event, subject_id::text, data->>'reason' FROM audit_events WHERE event = 'backup.deleted' ORDER BY id"
 
 
@@ -34,12 +36,10 @@ def place_of(workshop: Workshop) -> Place:
     return Place(bench.database, bench.settings, COMMAND_LINE, NOW)
 
 
-async def put(
-    workshop: Workshop, days: int, status: BackupStatus = BackupStatus.VERIFIED, *, is_pinned: bool = False
-) -> Backup:
+async def put(workshop: Workshop, days: int, status: BackupStatus = BackupStatus.VERIFIED, **others: Any) -> Backup:
     """A backup so many days old, with its files."""
     async with workshop.bench.database.transaction() as tx:
-        made = await make_backup(tx, NOW - timedelta(days=days), status, is_pinned=is_pinned)
+        made = await make_backup(tx, NOW - timedelta(days=days), status, bytes=len("content"), **others)
     folder = workshop.bench.settings.backup_dir
     folder.mkdir(exist_ok=True)
     for path in files_of(workshop, made):
@@ -62,8 +62,7 @@ async def read(workshop: Workshop, backup_id: UUID) -> Backup:
 
 async def test_what_goes_is_marked_told_and_deleted_and_a_dry_run_tells_the_same(workshop: Workshop) -> None:
     made = [await put(workshop, days) for days in (1, 2, 3, 40, 50)] + [await put(workshop, 60, is_pinned=True)]
-    async with workshop.bench.database.transaction() as tx:
-        foreseen = await expiry.preview(tx, workshop.bench.settings, now=NOW)
+    foreseen = await expiry.preview(place_of(workshop))
     assert workshop.sql(TRAIL) == []
 
     done = await expiry.expire(place_of(workshop))
@@ -78,6 +77,57 @@ async def test_what_goes_is_marked_told_and_deleted_and_a_dry_run_tells_the_same
     told = {(event, subject, reason) for event, subject, reason in workshop.sql(TRAIL)}
     assert told == {("backup.deleted", str(key), "it is older than what is kept") for key in gone}
     assert (await expiry.expire(place_of(workshop))).gone == []
+
+
+async def test_what_is_only_on_record_lets_nothing_go_and_is_not_deleted_unseen(workshop: Workshop) -> None:
+    cut_off, gone, seen, old = [await put(workshop, days) for days in (1, 2, 40, 50)]
+    files_of(workshop, cut_off)[0].write_text("cut")
+    files_of(workshop, gone)[0].unlink()
+    nowhere = await put(workshop, 60)
+    files_of(workshop, nowhere)[0].unlink()
+
+    done = await expiry.expire(place_of(workshop))
+
+    assert done.gone == []
+    reasons = {one.id: one.reason for one in done.kept}
+    assert [reasons[one.id] for one in (cut_off, gone)] == [Reason.RECENT] * 2
+    assert [reasons[one.id] for one in (seen, old)] == [Reason.MINIMUM] * 2
+    assert reasons[nowhere.id] is Reason.UNSEEN
+
+
+async def test_a_folder_that_is_not_mounted_costs_no_backup(workshop: Workshop) -> None:
+    made = [await put(workshop, days) for days in (40, 50, 60, 70, 80)]
+    folder = workshop.bench.settings.backup_dir
+    folder.rename(folder.with_name("elsewhere"))
+
+    assert (await expiry.expire(place_of(workshop))).gone == []
+
+    folder.with_name("elsewhere").rename(folder)
+    assert {(await read(workshop, one.id)).status for one in made} == {BackupStatus.VERIFIED}
+    assert len((await expiry.expire(place_of(workshop))).gone) == 2
+
+
+async def test_the_last_one_whose_file_is_there_is_not_deleted_on_request(workshop: Workshop) -> None:
+    gone, last = await put(workshop, 1), await put(workshop, 2)
+    files_of(workshop, gone)[0].unlink()
+
+    with pytest.raises(LastGoodBackup):
+        await expiry.delete(place_of(workshop), last.id)
+
+    assert files_of(workshop, last)[0].exists()
+
+
+async def test_the_note_of_a_trial_goes_with_the_backup(workshop: Workshop) -> None:
+    for days in (1, 2, 3):
+        await put(workshop, days)
+    old = await put(workshop, 40)
+    assert old.file_name is not None
+    note = workshop.bench.settings.backup_dir / verification_name(old.file_name)
+    note.write_text("a note")
+
+    await expiry.expire(place_of(workshop))
+
+    assert not note.exists()
 
 
 async def test_files_that_a_store_keeps_are_remembered_and_deleted_the_next_time(workshop: Workshop) -> None:
@@ -102,8 +152,7 @@ async def test_files_that_a_store_keeps_are_remembered_and_deleted_the_next_time
 async def test_files_in_a_store_that_the_settings_forgot_are_told_not_forgotten(workshop: Workshop) -> None:
     for days in (1, 2, 3):
         await put(workshop, days)
-    async with workshop.bench.database.transaction() as tx:
-        old = await make_backup(tx, OLD, BackupStatus.VERIFIED, stores=["local", "s3"])
+    old = await put(workshop, 100, stores=["local", "s3"])
     settings = workshop.bench.settings.model_copy(update={"backup_s3_url": None})
 
     [gone] = (await expiry.expire(replace(place_of(workshop), settings=settings))).gone

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import replace
+from typing import cast
 from uuid import uuid4
 
 import psycopg
 import pytest
 
+from app.db.engine import Database
+from app.db.session import Session
 from app.db.workbench import Workbench
 from app.domain.backups import BackupStatus, StoreName
 from app.domain.verifications import Verification
@@ -35,6 +40,24 @@ def bench(workshop: Workshop, s3: LiveS3) -> Workbench:
 
 async def _rescan(bench: Workbench) -> Rescan:
     return await rescan(bench.database, bench.settings, bench.vault, bench.asker, now=NOW)
+
+
+class Meanwhile:
+    """A database in which others do something between the first transaction and the second."""
+
+    def __init__(self, database: Database, do: Callable[[], object]) -> None:
+        self._database = database
+        self._do = do
+        self._begun = 0
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Session]:
+        """One of the database's."""
+        self._begun += 1
+        if self._begun == 2:
+            self._do()
+        async with self._database.transaction() as tx:
+            yield tx
 
 
 def _forget(workshop: Workshop) -> None:
@@ -101,6 +124,44 @@ async def test_backups_whose_files_are_gone_are_failed_and_come_back_with_them(
     row = await read_row(bench, manifest.id)
     assert back.found == [manifest.id]
     assert (row.status, row.failure, row.stores) == (BackupStatus.STORED, None, ["local"])
+
+
+async def test_a_folder_or_a_bucket_without_any_backup_condemns_none(bench: Workbench, s3: LiveS3) -> None:
+    here = await put_backup(bench, CONTENT)
+    await copy_out(bench, here)
+    for file in bench.settings.backup_dir.iterdir():
+        file.unlink()
+    for name in s3.names():
+        s3.remove(name)
+
+    done = await _rescan(bench)
+
+    assert (done.gone, done.moved, done.known) == ([], [], 1)
+    assert ["is it mounted" in problem for problem in done.problems] == [True, True]
+    row = await read_row(bench, here.id)
+    assert (row.status, row.stores) == (BackupStatus.STORED, ["local", "s3"])
+
+
+async def test_what_is_stored_while_the_stores_are_looked_at_is_not_condemned(
+    workshop: Workshop, bench: Workbench
+) -> None:
+    copied = await put_backup(bench, CONTENT)
+    made, begun = make_manifest(bench.vault, b"made"), make_manifest(bench.vault, b"begun")
+    columns = "INSERT INTO backups (id, tool, status, created_at, file_name, stores) VALUES"
+    workshop.sql(f"{columns} ('{made.id}', 'license-server', 'running', now(), NULL, '{{}}')")
+    meanwhile = (
+        f"UPDATE backups SET stores = '{{local,s3}}' WHERE id = '{copied.id}'",
+        f"UPDATE backups SET status = 'stored', file_name = 'a', stores = '{{local}}' WHERE id = '{made.id}'",
+        f"{columns} ('{begun.id}', 'license-server', 'stored', now(), 'b', '{{local}}')",
+    )
+    database = cast(Database, Meanwhile(bench.database, lambda: workshop.sql(*meanwhile)))
+
+    done = await rescan(database, bench.settings, bench.vault, bench.asker, now=NOW)
+
+    assert (done.gone, done.moved) == ([], [])
+    rows = [await read_row(bench, one.id) for one in (copied, made, begun)]
+    assert [row.status for row in rows] == [BackupStatus.STORED] * 3
+    assert rows[0].stores == ["local", "s3"]
 
 
 async def test_a_store_that_does_not_answer_changes_nothing(bench: Workbench) -> None:

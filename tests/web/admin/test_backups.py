@@ -77,6 +77,10 @@ async def test_expiry_can_be_foreseen_and_deleting_asks_for_a_recent_proof(
     app: FastAPI, api: httpx.AsyncClient, clock: Clock
 ) -> None:
     made = [await put(app, clock, days, BackupStatus.VERIFIED) for days in (1, 2, 3, 40)]
+    folder = app.state.runtime.settings.backup_dir
+    folder.mkdir(parents=True)
+    for one in made:
+        (folder / str(one.file_name)).touch()
 
     foreseen = (await api.post(f"{BACKUPS}/expire", json={"dryRun": True})).json()
     assert (await api.get(f"{BACKUPS}/{made[3].id}")).json()["status"] == "verified"
