@@ -7,7 +7,6 @@ from dataclasses import replace
 from uuid import uuid4
 
 import psycopg
-import pytest
 
 from app.db.workbench import Workbench
 from app.domain.backups import BackupStatus, StoreName
@@ -22,15 +21,6 @@ from tests.ops.maintenance.workshop import NOW, Workshop
 from tests.s3 import LiveS3
 
 CONTENT = make_content(70_000)
-
-
-@pytest.fixture
-def bench(workshop: Workshop, s3: LiveS3) -> Workbench:
-    """A workbench whose backups are copied into the bucket."""
-    settings = workshop.bench.settings
-    known = type(settings).model_validate({"data_dir": settings.data_dir, **s3.settings})
-    update = {name: getattr(known, name) for name in s3.settings}
-    return replace(workshop.bench, settings=settings.model_copy(update=update))
 
 
 async def _rescan(bench: Workbench) -> Rescan:
