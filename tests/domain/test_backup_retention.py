@@ -241,6 +241,22 @@ class Catalog(RuleBasedStateMachine):
         assert len([one for one in verified if one not in gone]) >= min(len(verified), policy.keep_verified)
         assert verified or not any(one.status in USABLE for one in gone)
         assert not usable or usable[-1] not in gone
+        self._require_tiers(gone, [one for one in verified if one.created_at <= self.now], policy)
+
+    def _require_tiers(self, gone: Sequence[Facts], verified: Sequence[Facts], policy: RetentionPolicy) -> None:
+        """By the calendar's own week and month numbers: what goes is never the newest proven one of its span."""
+        newest_first = sorted(verified, key=lambda one: (one.created_at, one.id), reverse=True)
+        weeks = {(self.now - timedelta(weeks=ago)).isocalendar()[:2] for ago in range(policy.weeks)}
+        months = {divmod(self.now.year * 12 + self.now.month - 1 - ago, 12) for ago in range(policy.months)}
+        for one in gone:
+            newer = newest_first[: newest_first.index(one)] if one in newest_first else newest_first
+            week, month = one.created_at.isocalendar()[:2], (one.created_at.year, one.created_at.month - 1)
+            assert one.status == BackupStatus.FAILED or newer
+            if one in newest_first:
+                assert week not in weeks or any(other.created_at.isocalendar()[:2] == week for other in newer)
+                assert month not in months or any(
+                    (other.created_at.year, other.created_at.month - 1) == month for other in newer
+                )
 
 
 TestCatalog = Catalog.TestCase
