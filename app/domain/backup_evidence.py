@@ -22,6 +22,7 @@ SHRUNK_FROM = 64 * 1024
 ROOM_FACTOR = 1.2
 """Room that the next backup needs, times the size of the last one."""
 RETENTION_PATIENCE = timedelta(days=2)
+"""What retention lets go is deleted after the next backup, which may fail once."""
 BACKUP_CHECKS = frozenset(
     {"last_backup", "failed_backups", "last_verification", "failed_verification", "damaged_backups", "last_drill"}
 )
@@ -60,7 +61,7 @@ class BackupFacts:
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """What our own backups add up to; `overdue` are those that no rule of retention keeps for their age."""
+    """What our own backups add up to; `overdue` are those that retention has let go a while ago."""
 
     count: int
     verified: int
@@ -109,7 +110,6 @@ class Places:
     copies_to_s3: bool
     encrypts: bool
     shares_disk: bool
-    keep_verified: int
 
 
 def judge_last_backup(evidence: BackupEvidence, now: datetime) -> Iterator[Finding]:
@@ -189,7 +189,7 @@ def judge_sizes(evidence: BackupEvidence) -> Iterator[Finding]:
     yield Finding("backup_size", Level.GOOD, sentence)
 
 
-def judge_retention(evidence: BackupEvidence, places: Places) -> Finding:
+def judge_retention(evidence: BackupEvidence) -> Finding:
     """How many backups there are, and whether those that have had their time go."""
     kept = evidence.kept
     oldest = "" if kept.oldest_at is None else f", the oldest of {kept.oldest_at:%Y-%m-%d}"
@@ -197,9 +197,9 @@ def judge_retention(evidence: BackupEvidence, places: Places) -> Finding:
         f"{number_of(kept.count, 'backup')} of {ByteCount(kept.bytes)} are kept{oldest};"
         f" {kept.verified} verified, {kept.pinned} pinned."
     )
-    if kept.overdue <= places.keep_verified:
+    if kept.overdue == 0:
         return Finding("backup_retention", Level.GOOD, sentence)
-    sentence = f"{sentence} {kept.overdue} of them are older than retention keeps any."
+    sentence = f"{sentence} Retention has let {number_of(kept.overdue, 'backup')} go, and the files are still there."
     return Finding("backup_retention", Level.WARNING, sentence, "license-server backups expire --dry-run")
 
 

@@ -132,6 +132,16 @@ class Outcome:
         return RunStatus.SUCCEEDED_WITH_WARNINGS if self.warnings else RunStatus.SUCCEEDED
 
 
+def part_of(tell: Tell, since: float, until: float) -> Tell:
+    """Tells of a part of the work, whose percents are those between two of the whole."""
+
+    def told(progress: Progress) -> None:
+        percent = since + (until - since) * progress.percent / 100
+        tell(Progress(percent, progress.phase, progress.object_name))
+
+    return told
+
+
 def lock_name_of(run_id: UUID) -> str:
     """The name of the lock that the owner of a run holds as long as it lives."""
     return f"run {run_id}"

@@ -33,7 +33,7 @@ from tests.factories.store import NOW
 MEGABYTE = 1024 * 1024
 ID = UUID("0198c1a2-0000-7000-8000-00000000000a")
 NOTHING_KEPT = Kept(0, 0, 0, 0, None, 0, 0)
-PLACES = Places(copies_to_s3=False, encrypts=False, shares_disk=False, keep_verified=3)
+PLACES = Places(copies_to_s3=False, encrypts=False, shares_disk=False)
 
 
 def backup(hours: float = 1, **fields: Any) -> BackupFacts:
@@ -262,13 +262,11 @@ def test_a_backup_that_lost_half_of_its_size_is_to_be_looked_at(
     assert found.action == (f"license-server backups verify {ID}" if level is Level.WARNING else None)
 
 
-@pytest.mark.parametrize(("overdue", "level"), [(3, Level.GOOD), (4, Level.WARNING)])
-def test_backups_that_have_had_their_time_should_go_but_for_those_that_are_always_kept(
-    overdue: int, level: Level
-) -> None:
+@pytest.mark.parametrize(("overdue", "level"), [(0, Level.GOOD), (1, Level.WARNING)])
+def test_backups_that_retention_has_let_go_should_be_gone(overdue: int, level: Level) -> None:
     kept = Kept(12, 5, 1, 12 * MEGABYTE, NOW - timedelta(days=40), 0, overdue)
 
-    found = judge_retention(evidence(kept=kept), PLACES)
+    found = judge_retention(evidence(kept=kept))
 
     assert found.level is level
     assert found.sentence.startswith("12 backups of 12.0 MB are kept, the oldest of 2026-01-20; 5 verified, 1 pinned.")

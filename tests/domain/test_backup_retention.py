@@ -155,6 +155,30 @@ FACTS = st.builds(
 )
 
 
+def require_tiers(backups: Sequence[Facts], plan: Plan, policy: RetentionPolicy, now: datetime) -> None:
+    """By the calendar's own numbers: what goes is never the newest proven one of a week or month that is kept."""
+    weeks = {_week_of(now - timedelta(weeks=ago)) for ago in range(policy.weeks)}
+    months = {divmod(now.year * 12 + now.month - 1 - ago, 12) for ago in range(policy.months)}
+    proven = [
+        one for one in backups if one.tool == OWN_TOOL and one.status == BackupStatus.VERIFIED and one.created_at <= now
+    ]
+    for one in (one for one in backups if one.id in plan.goes):
+        newer = [other for other in proven if (other.created_at, other.id) > (one.created_at, one.id)]
+        assert newer or one.status == BackupStatus.FAILED
+        if one in proven:
+            week, month = _week_of(one.created_at), _month_of(one.created_at)
+            assert week not in weeks or week in {_week_of(other.created_at) for other in newer}
+            assert month not in months or month in {_month_of(other.created_at) for other in newer}
+
+
+def _week_of(moment: datetime) -> tuple[int, int]:
+    return moment.isocalendar()[:2]
+
+
+def _month_of(moment: datetime) -> tuple[int, int]:
+    return moment.year, moment.month - 1
+
+
 @given(st.lists(FACTS, max_size=25, unique_by=lambda one: one.id), POLICIES, st.data())
 def test_a_plan_that_is_stopped_anywhere_goes_on_as_the_same_plan(
     backups: list[Facts], policy: RetentionPolicy, data: st.DataObject
@@ -167,6 +191,22 @@ def test_a_plan_that_is_stopped_anywhere_goes_on_as_the_same_plan(
     rest = plan_retention(marked, policy, NOW)
     assert rest.goes == {key: reason for key, reason in plan.goes.items() if key not in done}
     assert rest.stays == plan.stays
+
+
+@given(
+    st.lists(st.integers(0, 4000), min_size=10, max_size=40, unique=True),
+    st.builds(RetentionPolicy, st.integers(1, 5), st.integers(0, 9), st.integers(0, 6), keep_verified=st.just(1)),
+    st.integers(-24, 24 * 40),
+)
+def test_whatever_goes_is_never_the_newest_verified_one_of_a_span_that_is_kept(
+    ages: list[int], policy: RetentionPolicy, ahead: int
+) -> None:
+    now = NOW + timedelta(hours=ahead)
+    backups = [Facts(UUID(int=age), BackupStatus.VERIFIED, NOW - timedelta(hours=age)) for age in ages]
+
+    plan = plan_retention(backups, policy, now)
+
+    require_tiers(backups, plan, policy, now)
 
 
 class Catalog(RuleBasedStateMachine):
@@ -241,6 +281,7 @@ class Catalog(RuleBasedStateMachine):
         assert len([one for one in verified if one not in gone]) >= min(len(verified), policy.keep_verified)
         assert verified or not any(one.status in USABLE for one in gone)
         assert not usable or usable[-1] not in gone
+        require_tiers(before, plan, policy, self.now)
 
 
 TestCatalog = Catalog.TestCase

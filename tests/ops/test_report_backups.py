@@ -116,15 +116,18 @@ async def test_a_report_tells_age_size_copies_failures_and_what_is_kept(runtime:
     ]
 
 
-async def test_backups_that_stay_longer_than_retention_keeps_any_are_told(runtime: Runtime) -> None:
+async def test_backups_that_retention_has_let_go_and_that_are_still_there_are_told(runtime: Runtime) -> None:
     for days in (33, 34, 35, 36):
         put_backup(runtime.database_url, days)
     put_backup(runtime.database_url, 60, is_pinned=True)
 
+    unproven = by_check((await section(runtime, SectionName.BACKUPS)).findings)["backup_retention"]
+    put_backup(runtime.database_url, 4, status="verified", verified_at=NOW - timedelta(days=4))
     found = by_check((await section(runtime, SectionName.BACKUPS)).findings)["backup_retention"]
 
+    assert (unproven.level, unproven.action) == (Level.GOOD, None)
     assert (found.level, found.action) == (Level.WARNING, "license-server backups expire --dry-run")
-    assert "4 of them are older than retention keeps any." in found.sentence
+    assert "Retention has let 4 backups go, and the files are still there." in found.sentence
 
 
 async def test_what_another_tool_has_reported_counts_for_age_and_proof(runtime: Runtime) -> None:

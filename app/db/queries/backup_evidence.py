@@ -10,7 +10,8 @@ from sqlalchemy import ColumnElement, Row, func, select
 from app.db.models import Backup, Schedule
 from app.db.queries.run_evidence import find_run_evidence
 from app.db.session import Session
-from app.domain.backup_evidence import BackupEvidence, BackupFacts, Kept, Slot
+from app.domain.backup_evidence import RETENTION_PATIENCE, BackupEvidence, BackupFacts, Kept, Slot
+from app.domain.backup_retention import RetentionPolicy, plan_retention
 from app.domain.backups import OWN_TOOL, USABLE, BackupStatus, StoreName
 from app.domain.runs import RunKind
 
@@ -28,8 +29,8 @@ _COLUMNS = (
 )
 
 
-async def find_backup_evidence(tx: Session, *, kept_since: datetime, now: datetime) -> BackupEvidence:
-    """What the catalog, the runs and the schedules tell; retention keeps none for its age from before `kept_since`."""
+async def find_backup_evidence(tx: Session, *, policy: RetentionPolicy | None, now: datetime) -> BackupEvidence:
+    """What the catalog, the runs and the schedules tell; without a policy nothing counts as overdue."""
     is_believable = Backup.created_at <= now + FUTURE
     recent = await _list(tx, Backup.status.not_in((BackupStatus.RUNNING, BackupStatus.EXPIRED)), limit=RECENT)
     newest = await _list(tx, Backup.status.in_(USABLE) & is_believable, limit=1)
@@ -40,7 +41,7 @@ async def find_backup_evidence(tx: Session, *, kept_since: datetime, now: dateti
         recent=recent,
         newest=next(iter(newest), None),
         proven=next(iter(proven), None),
-        kept=await _sum_kept(tx, kept_since),
+        kept=await _sum_kept(tx, 0 if policy is None else await _count_overdue(tx, policy, now)),
         slots=await _list_slots(tx),
         backups=await find_run_evidence(tx, RunKind.BACKUP, limit=RUNS),
         verifications=await find_run_evidence(tx, RunKind.VERIFY, limit=RUNS),
@@ -81,10 +82,16 @@ def _facts(row: Row[Any]) -> BackupFacts:
     )
 
 
-async def _sum_kept(tx: Session, kept_since: datetime) -> Kept:
+async def _count_overdue(tx: Session, policy: RetentionPolicy, now: datetime) -> int:
+    """How many retention lets go since RETENTION_PATIENCE, and are there nevertheless."""
+    columns = (Backup.id, Backup.tool, Backup.status, Backup.is_pinned, Backup.created_at, Backup.stores)
+    rows: Any = (await tx.execute(select(*columns).where(Backup.status != BackupStatus.EXPIRED))).all()
+    return len(plan_retention(rows, policy, now - RETENTION_PATIENCE).goes)
+
+
+async def _sum_kept(tx: Session, overdue: int) -> Kept:
     is_verified = Backup.status == BackupStatus.VERIFIED
     is_in_clear = Backup.stores.contains([str(StoreName.S3)]) & _ENCRYPTED_FOR.is_(None)
-    is_overdue = (Backup.created_at < kept_since) & ~Backup.is_pinned
     query = select(
         func.count().label("count"),
         func.count().filter(is_verified).label("verified"),
@@ -92,11 +99,10 @@ async def _sum_kept(tx: Session, kept_since: datetime) -> Kept:
         func.coalesce(func.sum(Backup.bytes), 0).label("bytes"),
         func.min(Backup.created_at).label("oldest_at"),
         func.count().filter(is_in_clear).label("in_clear"),
-        func.count().filter(is_overdue).label("overdue"),
     ).where(Backup.tool == OWN_TOOL, Backup.status.in_(USABLE))
     row: Any = (await tx.execute(query)).one()
     # `count` is a method of every row, too
-    return Kept(row[0], row.verified, row.pinned, int(row.bytes), row.oldest_at, row.in_clear, row.overdue)
+    return Kept(row[0], row.verified, row.pinned, int(row.bytes), row.oldest_at, row.in_clear, overdue)
 
 
 async def _list_slots(tx: Session) -> tuple[Slot, ...]:

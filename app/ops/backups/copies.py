@@ -6,11 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import BinaryIO
 
-import pyrage
-
 from app.db.migrations import is_known
 from app.domain.backups import BackupKeyMissing, BackupRefused, BackupTooNew, Manifest
-from app.ops.backups.pipes import DamagedFile, hash_file
+from app.ops.backups.pipes import recipient_of
+from app.ops.backups.reading import check_copy
 from app.ops.backups.stores import Store
 from app.ops.backups.unpacking import list_entries, require_tables
 from app.vault import Vault
@@ -33,7 +32,7 @@ def identities_for(manifest: Manifest, keys: Sequence[str]) -> Sequence[str] | N
     """What opens the file, None when it is not encrypted; raises BackupKeyMissing."""
     if manifest.encrypted_for is None:
         return None
-    fitting = [key for key in keys if str(pyrage.x25519.Identity.from_str(key).to_public()) == manifest.encrypted_for]
+    fitting = [key for key in keys if recipient_of(key) == manifest.encrypted_for]
     if not fitting:
         raise BackupKeyMissing(
             f"The backup is encrypted for {manifest.encrypted_for}: add the key that belongs to it to"
@@ -65,14 +64,7 @@ def require_known_schema(manifest: Manifest) -> None:
 
 def check_file(copy: Copy) -> list[str]:
     """The file's list of contents, once its size and SHA-256 are the manifest's; raises DamagedFile. Blocks."""
-    manifest = copy.manifest
-    where = copy.store.location(manifest.file_name)
-    with copy.open() as file:
-        size, sha256 = hash_file(file)
-    if size != manifest.bytes:
-        raise DamagedFile(f"{where} has {size} bytes instead of {manifest.bytes}: it was cut off, or replaced.")
-    if sha256 != manifest.sha256:
-        raise DamagedFile(f"{where} has another SHA-256 than when it was written: it was damaged, or replaced.")
+    check_copy(copy.store, copy.manifest)
     with copy.open() as file:
         entries = list_entries(file, copy.identities)
     require_tables(entries)

@@ -18,7 +18,7 @@ import httpx
 
 from app.db.embedded import DATABASE
 from app.db.workbench import Workbench
-from app.domain.backups import MANIFEST_SUFFIX, BackupNotFound, BackupRefused, Manifest, StoreName, read_manifest
+from app.domain.backups import MANIFEST_SUFFIX, BackupNotFound, BackupRefused, Manifest, StoreName
 from app.domain.configuration import newest_bundle_name
 from app.domain.drills import Circumstances, DrillReport, Step, judge_gaps
 from app.domain.errors import DomainError
@@ -26,6 +26,7 @@ from app.domain.maintenance import DrillOptions
 from app.domain.runs import Outcome, Progress
 from app.domain.words import ByteCount
 from app.ops.backups.configuration import is_off_disk
+from app.ops.backups.reading import read_manifest_at
 from app.ops.backups.stores import LocalStore, Store, open_stores
 from app.ops.backups.trial import Trial, TrialFailed, remove_abandoned, trial_installation
 from app.settings import Settings, inspect_settings
@@ -232,9 +233,9 @@ def _newest_manifest(store: Store) -> Manifest:
     refusal: DomainError = BackupNotFound(f"There is no backup in {store.location('')}.")
     for name in sorted((one for one in names if one.endswith(MANIFEST_SUFFIX)), reverse=True):
         try:
-            manifest = read_manifest(json.loads(store.read_text(name)))
-        except (BackupRefused, ValueError) as error:
-            refusal = BackupRefused(f"{store.location(name)} can't be read: {error}")
+            manifest = read_manifest_at(store, name)
+        except BackupRefused as error:
+            refusal = error
             continue
         if manifest.file_name in names:
             return manifest

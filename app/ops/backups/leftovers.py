@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Sequence
 from contextlib import suppress
 from uuid import UUID
@@ -16,9 +15,9 @@ from app.domain.backups import (
     BackupUnavailable,
     Manifest,
     id_in_name,
-    read_manifest,
 )
 from app.ops.backups import catalog
+from app.ops.backups.reading import read_manifest_at, require_size
 from app.ops.backups.stores import LocalStore
 
 KILLED = "The process that made it was killed, or lost the database, before the backup was whole."
@@ -56,11 +55,11 @@ def _find_whole(bench: Workbench, local: LocalStore, backup_id: UUID) -> Manifes
     """The manifest, when it is signed by us and its file is there in its full size."""
     for name in _names(local, backup_id):
         if name.endswith(MANIFEST_SUFFIX):
-            with suppress(BackupRefused, BackupUnavailable, OSError, ValueError):
-                manifest = read_manifest(json.loads(local.read_text(name)))
+            with suppress(BackupRefused, BackupUnavailable):
+                manifest = read_manifest_at(local, name)
                 is_ours = bench.vault.is_signed(manifest.unsigned_text(), manifest.signature)
-                size = (local.folder / manifest.file_name).stat().st_size
-                if is_ours and manifest.id == backup_id and size == manifest.bytes:
+                require_size(local, manifest)
+                if is_ours and manifest.id == backup_id:
                     return manifest
     return None
 

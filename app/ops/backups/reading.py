@@ -1,12 +1,13 @@
-"""Reading a backup's file from whichever store has it, checked on the way against its manifest. All of it blocks."""
+"""Reading what stores hold: a manifest, or a backup's file, checked on the way against its manifest. It blocks."""
 
 from __future__ import annotations
 
 import hashlib
 import io
+import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import BinaryIO, cast
+from typing import Any, BinaryIO, cast
 
 from app.domain.backups import (
     BackupFileMissing,
@@ -14,13 +15,30 @@ from app.domain.backups import (
     BackupUnavailable,
     Manifest,
     StoreName,
+    read_manifest,
     require_own_name,
 )
 from app.ops.backups.pipes import CHUNK_BYTES, DamagedFile, Told
 from app.ops.backups.stores import Store
 
 
-def find_copy(stores: Mapping[StoreName, Store], manifest: Manifest, *, prefer: StoreName | None = None) -> Store:
+def read_document(store: Store, name: str) -> Mapping[str, Any]:
+    """The JSON object in a small file; raises DamagedFile, BackupFileMissing and BackupUnavailable."""
+    try:
+        document = json.loads(store.read_text(name))
+    except (ValueError, RecursionError) as error:
+        raise DamagedFile(f"{store.location(name)} is no JSON: it was damaged or replaced.") from error
+    if not isinstance(document, dict):
+        raise DamagedFile(f"{store.location(name)} is no JSON object: it was damaged or replaced.")
+    return document
+
+
+def read_manifest_at(store: Store, name: str) -> Manifest:
+    """The manifest in a store, whoever has written it; raises BackupRefused and BackupUnavailable."""
+    return read_manifest(read_document(store, name))
+
+
+def find_store(stores: Mapping[StoreName, Store], manifest: Manifest, *, prefer: StoreName | None = None) -> Store:
     """The store that has the file, by its size: the nearest, or the preferred one.
 
     Raises what kept the first one from it when none has it: BackupFileMissing, DamagedFile or BackupUnavailable.
@@ -40,8 +58,8 @@ def find_copy(stores: Mapping[StoreName, Store], manifest: Manifest, *, prefer: 
 def open_backup_file(
     stores: Mapping[StoreName, Store], manifest: Manifest, *, prefer: StoreName | None = None
 ) -> BinaryIO:
-    """The file in the store that `find_copy` finds; whoever reads it to its end knows that it is whole."""
-    return open_copy(find_copy(stores, manifest, prefer=prefer), manifest)
+    """The file in the store that `find_store` finds; whoever reads it to its end knows that it is whole."""
+    return open_copy(find_store(stores, manifest, prefer=prefer), manifest)
 
 
 def open_copy(store: Store, manifest: Manifest, tell: Told = lambda size: None) -> BinaryIO:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from app.db.direct import DirectConnection, direct_connection
@@ -20,17 +19,14 @@ from app.domain.errors import DatabaseUnavailable
 from app.domain.events import EventName
 from app.domain.maintenance import RestoreOptions
 from app.domain.restores import RestoreRefused, RestoreUnderWay, Story, Why
-from app.domain.runs import Outcome, Progress, Tell
-from app.domain.words import ByteCount
-from app.ops.backups.choice import Chosen, choose_from_catalog, choose_from_stores, require_trust
-from app.ops.backups.copies import check_file
+from app.domain.runs import Outcome, Progress, part_of
+from app.ops.backups.choice import Chosen, choose_from_catalog, choose_from_stores, find_whole_copy, require_trust
+from app.ops.backups.copies import Copy
 from app.ops.backups.examination import Examination, VerifyChain, examine
 from app.ops.backups.legacy import News, carry_over
-from app.ops.backups.scratch import Purpose, fill, scratch_database, scratch_name, sweep
+from app.ops.backups.scratch import Purpose, fill, require_room, scratch_database, scratch_name, sweep
 from app.ops.backups.swap import Exchange, control_session, exchange, find_name, past_return, require_rights, to_its_end
 
-ROOM = 1.2
-"""So many times the size of the database must be free where it is restored."""
 UNREADABLE = (
     "The live database could not be read: whatever was revoked, disabled, suspended or changed since is as it was then;"
     " look through API keys, people and licenses."
@@ -75,13 +71,14 @@ async def restore(bench: Workbench, options: RestoreOptions, *, verify_chain: Ve
             chosen = await _choose(bench, site, options)
             await _require_fitting(bench, site, chosen, options)
             bench.tell(Progress(0.0, "checking", chosen.copy.manifest.file_name))
-            entries = await asyncio.to_thread(check_file, chosen.copy)
+            whole = await asyncio.to_thread(find_whole_copy, chosen, bench.settings)
             await sweep(bench.direct_url, site.live, Purpose.RESTORE)
             name = scratch_name(site.live, Purpose.RESTORE, bench.run_id)
             async with scratch_database(bench.direct_url, name, site.inside.shape if site.inside else None) as url:
-                await fill(url, chosen.copy, entries, scaled(bench.tell, CHECKED, FILLED))
+                await fill(url, whole.copy, whole.entries, part_of(bench.tell, CHECKED, FILLED))
                 examination = await _examine(bench, url, chosen.copy.manifest, verify_chain)
-                ended.append(await _take_over(bench, site, chosen, (name, url), examination, options))
+                outcome = await _take_over(bench, site, whole.copy, (name, url), examination, options)
+                ended.append(replace(outcome, warnings=(*whole.faults, *outcome.warnings)))
     return ended[0]
 
 
@@ -108,16 +105,6 @@ async def opened_site(url: str) -> AsyncIterator[Site]:
         yield Site(control, control_url, live, is_there, inside, comment)
 
 
-def scaled(tell: Tell, since: float, until: float) -> Tell:
-    """Tell of a part of the work, whose percents are those between two of the whole."""
-
-    def told(progress: Progress) -> None:
-        percent = since + (until - since) * progress.percent / 100
-        tell(Progress(percent, progress.phase, progress.object_name))
-
-    return told
-
-
 async def _choose(bench: Workbench, site: Site, options: RestoreOptions) -> Chosen:
     if site.is_readable:
         return await choose_from_catalog(bench.database, bench.settings, options.backup)
@@ -130,14 +117,7 @@ async def _require_fitting(bench: Workbench, site: Site, chosen: Chosen, options
     _require_own_tables(site)
     nothing_to_lose = not site.is_there or site.is_empty
     require_trust(chosen, bench.vault, is_forced=options.force, nothing_to_lose=nothing_to_lose)
-    if bench.settings.database_url is None:
-        needed = int(chosen.copy.manifest.database_bytes * ROOM)
-        free = (await asyncio.to_thread(shutil.disk_usage, bench.settings.data_dir)).free
-        if free < needed:
-            raise RestoreRefused(
-                f"The database is restored beside the live one, which needs {ByteCount(needed)}, and the disk of"
-                f" DATA_DIR has {ByteCount(free)} left: make room first."
-            )
+    await asyncio.to_thread(require_room, bench.settings, chosen.copy.manifest, "make room first")
 
 
 def _require_own_tables(site: Site) -> None:
@@ -155,7 +135,7 @@ async def _examine(bench: Workbench, url: str, manifest: Manifest, verify_chain:
         manifest,
         bench.vault,
         bench.now(),
-        scaled(bench.tell, FILLED, EXAMINED),
+        part_of(bench.tell, FILLED, EXAMINED),
         verify_chain=verify_chain,
         rested_share=0.0,
     )
@@ -170,14 +150,14 @@ async def _examine(bench: Workbench, url: str, manifest: Manifest, verify_chain:
 async def _take_over(
     bench: Workbench,
     site: Site,
-    chosen: Chosen,
+    copy: Copy,
     incoming: tuple[str, str],
     examination: Examination,
     options: RestoreOptions,
 ) -> Outcome:
     """The last steps: what must go on is carried over, and the names are exchanged."""
     name, url = incoming
-    manifest = chosen.copy.manifest
+    manifest = copy.manifest
     away = await find_name(site.control, site.live, Why.RESTORED, bench.now())
     warnings = [*site.losses, *await _furnish(site, name, url)]
     bench.tell(Progress(EXAMINED, "carrying over"))
@@ -189,7 +169,7 @@ async def _take_over(
         "forced": options.force,
     }
     news = News(EventName.DATABASE_RESTORED, str(manifest.id), data)
-    restored = (manifest, chosen.copy.store.name)
+    restored = (manifest, copy.store.name)
     warnings += await carry_over(bench, url, news, is_live_readable=site.is_readable, restored=restored)
     bench.tell(Progress(CARRIED, "swapping"))
     story = Story(site.live, Why.RESTORED, bench.now(), manifest.id, bench.run_id, site.comment)

@@ -96,18 +96,17 @@ async def sweep_trials(live_url: str, trial_url: str | None) -> None:
         await sweep(url, live, Purpose.VERIFY)
 
 
-def require_room(settings: Settings, manifest: Manifest) -> None:
+def require_room(settings: Settings, manifest: Manifest, advice: str) -> None:
     """Raise NoRoom when the embedded PostgreSQL's disk can't hold the database once more, and something beside it.
 
-    Of another server nobody here knows the disk.
+    The advice ends the sentence. Of another server nobody here knows the disk. Blocks.
     """
     if settings.database_url is not None:
         return
     wanted, free = int(manifest.database_bytes * ROOM), shutil.disk_usage(settings.data_dir).free
     if free < wanted:
         raise NoRoom(
-            f"DATA_DIR has {ByteCount(free)} free, and the restored database needs {ByteCount(wanted)}: make room, or"
-            " set VERIFY_DATABASE_URL to another PostgreSQL for trials."
+            f"DATA_DIR has {ByteCount(free)} free, and the restored database needs {ByteCount(wanted)}: {advice}."
         )
 
 

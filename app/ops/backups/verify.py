@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import re
 import time
 from collections.abc import Iterator, Mapping
@@ -25,11 +24,10 @@ from app.domain.backups import (
     Manifest,
     StoreName,
     manifest_name,
-    read_manifest,
     require_verifiable,
 )
 from app.domain.maintenance import VerifyOptions
-from app.domain.runs import Outcome, Progress, Tell
+from app.domain.runs import Outcome, Progress, part_of
 from app.domain.verifications import Verification
 from app.ops.backups import catalog
 from app.ops.backups.contents import RESTED_SHARE
@@ -38,6 +36,7 @@ from app.ops.backups.examination import Examination, VerifyChain, examine
 from app.ops.backups.inventory import write_verification
 from app.ops.backups.pipes import DamagedFile
 from app.ops.backups.programs import ToolFailed
+from app.ops.backups.reading import read_manifest_at
 from app.ops.backups.scratch import (
     Purpose,
     fill,
@@ -52,6 +51,7 @@ from app.ops.backups.stores import Store, open_stores
 
 CHECKING_SHARE = 15.0
 FILLING_SHARE = 60.0
+OTHER_ROOM = "make room, or set VERIFY_DATABASE_URL to another PostgreSQL for trials"
 
 _OF_THE_FILE = re.compile(
     r"COPY failed|duplicate key|could not create unique index|violates|invalid input|invalid byte sequence"
@@ -167,11 +167,7 @@ def _look_at(bench: Workbench, backup: Backup, store: Store) -> tuple[Copy, list
 
 def _read_manifest(backup: Backup, store: Store) -> Manifest:
     name = manifest_name(str(backup.file_name))
-    try:
-        document: Any = json.loads(store.read_text(name))
-    except ValueError as error:
-        raise DamagedFile(f"{store.location(name)} is no JSON: it was damaged, or replaced.") from error
-    manifest = read_manifest(document)
+    manifest = read_manifest_at(store, name)
     if (manifest.id, manifest.file_name) != (backup.id, backup.file_name):
         raise DamagedFile(f"{store.location(name)} is the manifest of another backup.")
     return manifest
@@ -182,19 +178,19 @@ async def _try_out(bench: Workbench, url: str, copies: Copies, verify_chain: Ver
     manifest = copy.manifest
     is_elsewhere = bench.settings.verify_database_url is not None
     if not is_elsewhere:
-        require_room(bench.settings, manifest)
+        require_room(bench.settings, manifest, OTHER_ROOM)
     database = scratch_name(_live(bench), Purpose.VERIFY, bench.run_id)
     began_at = time.monotonic()
     async with scratch_database(url, database, await read_shape(bench.direct)) as scratch_url:
         with _told_apart():
-            await fill(scratch_url, copy, entries, _part(bench.tell, CHECKING_SHARE, FILLING_SHARE))
+            await fill(scratch_url, copy, entries, part_of(bench.tell, CHECKING_SHARE, FILLING_SHARE))
         filled_at = time.monotonic()
         examination = await examine(
             scratch_url,
             manifest,
             bench.vault,
             bench.now(),
-            _part(bench.tell, FILLING_SHARE, 100.0),
+            part_of(bench.tell, FILLING_SHARE, 100.0),
             verify_chain=verify_chain,
             rested_share=0.0 if is_elsewhere else RESTED_SHARE,
         )
@@ -233,16 +229,6 @@ def _note(bench: Workbench, copies: Copies, trial: Trial) -> list[str]:
         except BackupUnavailable as error:
             problems.append(f"The note of the trial could not be written: {error.message}")
     return problems
-
-
-def _part(tell: Tell, since: float, until: float) -> Tell:
-    """Tells the progress of a part as that of the whole."""
-
-    def told(progress: Progress) -> None:
-        percent = since + (until - since) * progress.percent / 100
-        tell(Progress(percent, progress.phase, progress.object_name))
-
-    return told
 
 
 def _trial_url(bench: Workbench) -> str:

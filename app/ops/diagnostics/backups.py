@@ -18,7 +18,7 @@ async def look(
     """The newest backups, and what catalog and runs tell of them."""
 
     async def see(tx: Session) -> BackupHealth:
-        evidence = await find_backup_evidence(tx, kept_since=now, now=now)
+        evidence = await find_backup_evidence(tx, policy=None, now=now)
         return BackupHealth(items=evidence.recent[:limit], evidence=evidence)
 
     return await ask(database, see, BackupHealth, seconds)

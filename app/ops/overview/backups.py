@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from app.db.engine import Database, connector
 from app.db.queries.backup_evidence import find_backup_evidence
 from app.domain.backup_evidence import (
-    RETENTION_PATIENCE,
     BackupEvidence,
     BackupFacts,
     Places,
@@ -25,6 +24,7 @@ from app.domain.findings import Finding
 from app.domain.reports import Row, Section, SectionName, Table
 from app.domain.run_evidence import RunEvidence, judge_runs
 from app.domain.words import ByteCount
+from app.ops.backups.expiry import policy_of
 from app.ops.installation import free_bytes, shares_disk
 from app.ops.overview.inquiry import Inquiry
 from app.settings import Settings
@@ -41,7 +41,7 @@ async def look_at_backups(inquiry: Inquiry) -> Section:
         *judge_last_backup(evidence, inquiry.now),
         *judge_sizes(evidence),
         *judge_places(evidence, places),
-        judge_retention(evidence, places),
+        judge_retention(evidence),
         *judge_slots(evidence),
     ]
     rows = tuple(_row(one) for one in evidence.recent[:SHOWN])
@@ -86,12 +86,8 @@ async def check_backups(settings: Settings, url: str, now: datetime) -> list[Fin
 
 
 async def _find_evidence(database: Database, settings: Settings, now: datetime) -> BackupEvidence:
-    days = max(
-        settings.backup_retention_days, settings.backup_retention_weeks * 7, settings.backup_retention_months * 31
-    )
-    kept_since = now - timedelta(days=days) - RETENTION_PATIENCE
     async with database.transaction() as tx:
-        return await find_backup_evidence(tx, kept_since=kept_since, now=now)
+        return await find_backup_evidence(tx, policy=policy_of(settings), now=now)
 
 
 def _places(settings: Settings) -> Places:
@@ -100,7 +96,6 @@ def _places(settings: Settings) -> Places:
         copies_to_s3=settings.backup_s3_url is not None,
         encrypts=bool(settings.backup_keys()),
         shares_disk=settings.database_url is None and shares_disk(settings.data_dir, settings.backup_dir),
-        keep_verified=settings.backup_keep_verified,
     )
 
 

@@ -16,6 +16,13 @@ from app.vault import Vault
 from tests.ops.maintenance.workshop import NOW
 
 
+def bench_with(bench: Workbench, **settings: str) -> Workbench:
+    """The same workbench with other settings, read as those of an environment are."""
+    known = type(bench.settings).model_validate({"data_dir": bench.settings.data_dir, **settings})
+    changes = {name: getattr(known, name) for name in settings}
+    return replace(bench, settings=bench.settings.model_copy(update=changes))
+
+
 def make_content(size: int) -> bytes:
     """Bytes that no compression makes smaller."""
     return random.Random(size).randbytes(size)

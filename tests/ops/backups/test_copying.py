@@ -16,29 +16,13 @@ from app.domain.runs import Progress, RunStatus
 from app.ops.backups.backup import backup
 from app.ops.backups.copying import copy_out
 from app.ops.backups.pipes import DamagedFile
-from app.ops.backups.reading import check_copy, find_copy, open_backup_file
+from app.ops.backups.reading import check_copy, find_store, open_backup_file
 from app.ops.backups.stores import LocalStore, open_stores
-from tests.ops.backups.copies import make_content, make_manifest, put_backup, read_row
+from tests.ops.backups.copies import bench_with, make_content, make_manifest, put_backup, read_row
 from tests.ops.maintenance.workshop import Workshop
 from tests.s3 import SETTINGS, LiveS3, silent_server
 
 CONTENT = make_content(12_000_000)
-
-
-def _with(workshop: Workshop, **settings: str) -> Workbench:
-    bench = workshop.bench
-    return replace(bench, settings=bench.settings.model_copy(update=_validated(bench, settings)))
-
-
-def _validated(bench: Workbench, settings: dict[str, str]) -> dict[str, object]:
-    known = type(bench.settings).model_validate({"data_dir": bench.settings.data_dir, **settings})
-    return {name: getattr(known, name) for name in settings}
-
-
-@pytest.fixture
-def bench(workshop: Workshop, s3: LiveS3) -> Workbench:
-    """A workbench whose backups are copied into the bucket."""
-    return _with(workshop, **s3.settings)
 
 
 async def test_a_backup_is_copied_with_its_manifest_and_the_catalog_says_so(bench: Workbench, s3: LiveS3) -> None:
@@ -74,14 +58,14 @@ async def test_older_backups_that_are_missing_there_are_copied_too(
 async def test_a_bucket_that_is_away_makes_a_warning_and_the_next_backup_catches_up(
     workshop: Workshop, s3: LiveS3
 ) -> None:
-    away = _with(workshop, **{**s3.settings, "backup_s3_endpoint": "http://127.0.0.1:1"})
+    away = bench_with(workshop.bench, **{**s3.settings, "backup_s3_endpoint": "http://127.0.0.1:1"})
 
     outcome = await backup(away, BackupOptions())
 
     assert outcome.status is RunStatus.SUCCEEDED_WITH_WARNINGS
     assert outcome.result["stores"] == ["local"]
     assert "nobody answers at its address" in outcome.warnings[0]
-    back = _with(workshop, **s3.settings)
+    back = bench_with(workshop.bench, **s3.settings)
     again = await backup(back, BackupOptions())
     assert again.status is RunStatus.SUCCEEDED
     assert (await read_row(back, outcome.result["backup"])).stores == ["local", "s3"]
@@ -102,7 +86,7 @@ async def test_a_file_that_was_damaged_here_is_not_copied(bench: Workbench, s3: 
 
 
 async def test_a_bucket_that_goes_away_in_the_midst_makes_a_warning(workshop: Workshop, s3: LiveS3) -> None:
-    bench = _with(workshop, **s3.settings)
+    bench = bench_with(workshop.bench, **s3.settings)
     manifest = await put_backup(bench, make_content(60_000_000))
 
     def go_away(progress: Progress) -> None:
@@ -117,7 +101,7 @@ async def test_a_bucket_that_goes_away_in_the_midst_makes_a_warning(workshop: Wo
 
 
 async def test_copying_can_be_stopped_in_the_midst_and_leaves_nothing(workshop: Workshop, s3: LiveS3) -> None:
-    bench = _with(workshop, **s3.settings)
+    bench = bench_with(workshop.bench, **s3.settings)
     manifest = await put_backup(bench, make_content(60_000_000))
     has_begun, loop = asyncio.Event(), asyncio.get_running_loop()
 
@@ -138,7 +122,7 @@ async def test_copying_can_be_stopped_in_the_midst_and_leaves_nothing(workshop: 
 
 async def test_a_silent_bucket_does_not_keep_who_stops_it(workshop: Workshop) -> None:
     with silent_server() as endpoint:
-        bench = _with(workshop, backup_s3_url="s3://acme", backup_s3_endpoint=endpoint, **SETTINGS)
+        bench = bench_with(workshop.bench, backup_s3_url="s3://acme", backup_s3_endpoint=endpoint, **SETTINGS)
         manifest = await put_backup(bench, b"small")
         task = asyncio.create_task(copy_out(bench, manifest))
         await asyncio.wait({task}, timeout=0.3)
@@ -167,18 +151,18 @@ async def test_files_are_read_from_the_store_that_has_them_whole(bench: Workbenc
     stores = open_stores(bench.settings)
     local = bench.settings.backup_dir / manifest.file_name
 
-    assert find_copy(stores, manifest).name is StoreName.LOCAL
-    assert find_copy(stores, manifest, prefer=StoreName.S3).name is StoreName.S3
+    assert find_store(stores, manifest).name is StoreName.LOCAL
+    assert find_store(stores, manifest, prefer=StoreName.S3).name is StoreName.S3
     local.write_bytes(CONTENT[:-1])
-    assert find_copy(stores, manifest).name is StoreName.S3
+    assert find_store(stores, manifest).name is StoreName.S3
     with open_backup_file(stores, manifest) as file:
         assert b"".join(iter(lambda: file.read(500_000), b"")) == CONTENT
     s3.remove(manifest.file_name)
     with pytest.raises(DamagedFile, match="has 11999999 bytes instead of 12000000"):
-        find_copy(stores, manifest)
+        find_store(stores, manifest)
     local.unlink()
     with pytest.raises(BackupFileMissing):
-        find_copy(stores, manifest)
+        find_store(stores, manifest)
 
 
 async def test_a_flipped_bit_is_found_in_either_store_before_the_last_piece_is_given(

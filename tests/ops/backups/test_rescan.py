@@ -10,7 +10,6 @@ from typing import cast
 from uuid import uuid4
 
 import psycopg
-import pytest
 
 from app.db.engine import Database
 from app.db.session import Session
@@ -27,15 +26,6 @@ from tests.ops.maintenance.workshop import NOW, Workshop
 from tests.s3 import LiveS3
 
 CONTENT = make_content(70_000)
-
-
-@pytest.fixture
-def bench(workshop: Workshop, s3: LiveS3) -> Workbench:
-    """A workbench whose backups are copied into the bucket."""
-    settings = workshop.bench.settings
-    known = type(settings).model_validate({"data_dir": settings.data_dir, **s3.settings})
-    update = {name: getattr(known, name) for name in s3.settings}
-    return replace(workshop.bench, settings=settings.model_copy(update=update))
 
 
 async def _rescan(bench: Workbench) -> Rescan:

@@ -19,7 +19,7 @@ from app.domain.backups import BackupKeyMissing, BackupRefused, BackupTooNew, re
 from app.domain.errors import DomainError
 from app.domain.maintenance import BackupOptions, RestoreOptions, RollbackOptions
 from app.domain.permissions import COMMAND_LINE
-from app.domain.restores import BackupUnproven, PutAwayNotFound, RestoreRefused, RestoreUnderWay
+from app.domain.restores import BackupUnproven, PutAwayNotFound, RestoreUnderWay
 from app.domain.runs import RunKind, RunStatus, RunTrigger
 from app.ops.audit_chain import find_faults
 from app.ops.backups.backup import backup
@@ -27,6 +27,7 @@ from app.ops.backups.pipes import DamagedFile
 from app.ops.backups.putaway import discard, list_put_away
 from app.ops.backups.restore import restore
 from app.ops.backups.rollback import rollback
+from app.ops.backups.scratch import NoRoom
 from app.ops.backups.stores import LocalStore
 from app.ops.backups.swap import control_session
 from app.runner import bury_lost, do_at_once
@@ -260,7 +261,7 @@ async def test_too_little_disk_is_told_before_anything_is_made(site: Workshop) -
     own = site.bench.settings.model_copy(update={"database_url": None})
     embedded = replace(site, bench=replace(site.bench, settings=own))
 
-    assert "make room first" in await refused(embedded, huge, RestoreRefused)
+    assert "make room first" in await refused(embedded, huge, NoRoom)
 
 
 @pytest.mark.parametrize(

@@ -153,7 +153,7 @@ def swap_manifest(file: Path) -> None:
 @pytest.mark.parametrize(
     ("damage", "said"),
     [
-        (cut_off, "it was cut off, or replaced"),
+        (cut_off, "it was cut off or replaced"),
         (flip_bit, "has another SHA-256 than when it was written"),
         (flip_bit_and_hash_anew, "not signed with a key of ours"),
         (flip_bit_and_sign_anew, ""),
