@@ -17,6 +17,8 @@ from app.telemetry.values import printable
 
 FAILED = 1
 UUID_LENGTH = 36
+NAME_LENGTH = 63
+"""The longest name that PostgreSQL has."""
 WHOLE_LENGTH = 32
 """A table's first column, by which people look for a line, stays in one piece up to here."""
 
@@ -47,14 +49,22 @@ def show_list(
         console.print("Nothing there yet.")
         return
     table = Table(box=None, header_style="bold", pad_edge=False)
-    for name in columns:
-        is_id = isinstance(cards[0][name], UUID)
-        table.add_column(name, overflow="fold", no_wrap=is_id, min_width=UUID_LENGTH if is_id else None)
+    for position, name in enumerate(columns):
+        whole = _whole_width(name, cards, is_first=position == 0)
+        table.add_column(name, overflow="fold", no_wrap=whole is not None, min_width=whole)
     for card in cards:
         table.add_row(*(_cell(card[name]) for name in columns))
     console.print(table)
     if next_cursor is not None:
         console.print(Text(f"There are more: add --cursor {next_cursor}"), soft_wrap=True)
+
+
+def _whole_width(name: str, cards: Sequence[Mapping[str, Any]], *, is_first: bool) -> int | None:
+    """The width of a column that other commands take values from, which nothing may cut; None for any other."""
+    if isinstance(cards[0][name], UUID):
+        return UUID_LENGTH
+    longest = max(len(in_words(card[name])) for card in cards)
+    return longest if is_first and longest <= NAME_LENGTH else None
 
 
 def show_table(title: str, cards: Sequence[Mapping[str, Any]]) -> None:

@@ -13,6 +13,7 @@ from app.cli.arguments import parse_text
 from app.cli.context import AsJson, command_settings, one_sentence, quiet_logs, run_anyway
 from app.cli.output import say, show, show_list
 from app.cli.progress import progress_bar
+from app.cli.run_results import show_outcome
 from app.cli.runs import show_end
 from app.db.models import Run
 from app.db.scratch import database_of
@@ -20,6 +21,7 @@ from app.domain.maintenance import Options, RestoreOptions, RollbackOptions
 from app.domain.permissions import COMMAND_LINE
 from app.domain.restores import PutAway, pick, require_confirmation
 from app.domain.runs import Outcome, Progress, RunKind, RunTrigger, Tell
+from app.domain.words import ByteCount
 from app.ops.backups import putaway
 from app.ops.backups.choice import choose_from_stores, require_trust
 from app.ops.health import check_readiness
@@ -88,8 +90,8 @@ def list_all(as_json: AsJson = False) -> None:
     async def work(runtime: Runtime) -> Sequence[PutAway]:
         return await putaway.list_put_away(direct_url(runtime))
 
-    cards = [_card(one) for one in run_anyway(work)]
-    show_list(cards, None, ("name", "why", "since", "bytes"), as_json=as_json)
+    cards = [_card(one) if as_json else _line(one) for one in run_anyway(work)]
+    show_list(cards, None, ("name", "why", "since", "size"), as_json=as_json)
 
 
 @app.command("discard")
@@ -105,7 +107,10 @@ def discard(name: DatabaseName, as_json: AsJson = False) -> None:
                 await restores.tell_discarded(tx, COMMAND_LINE, chosen, now=runtime.now())
         return chosen
 
-    show(_card(run_anyway(work)), as_json=as_json)
+    dropped = run_anyway(work)
+    show(_card(dropped) if as_json else _line(dropped), as_json=as_json)
+    if not as_json:
+        say("It is dropped, for good.")
 
 
 def _do(kind: RunKind, options: Options, confirm: str, *, as_json: bool, may_create: bool = False) -> None:
@@ -128,8 +133,10 @@ def _do(kind: RunKind, options: Options, confirm: str, *, as_json: bool, may_cre
     ended = run_anyway(work, may_create=may_create)
     if isinstance(ended, Run):
         show_end(ended, as_json=as_json)
+    elif as_json:
+        show({**ended.result, "warnings": list(ended.warnings)}, as_json=True)
     else:
-        show({**ended.result, "warnings": list(ended.warnings)}, as_json=as_json)
+        show_outcome(ended.result, ended.warnings)
     if not as_json:
         _tell_way_back(dict(ended.result or {}))
 
@@ -184,4 +191,14 @@ def _card(one: PutAway) -> dict[str, Any]:
         "bytes": one.bytes,
         "backup": one.story.backup,
         "run": one.story.run,
+    }
+
+
+def _line(one: PutAway) -> dict[str, Any]:
+    """The same as people read it."""
+    return {
+        "name": one.name,
+        "why": str(one.story.why).replace("_", " "),
+        "since": one.story.since,
+        "size": None if one.bytes is None else str(ByteCount(one.bytes)),
     }

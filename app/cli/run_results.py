@@ -32,9 +32,13 @@ def show_result(card: Card, progress: Progress) -> None:
     show_table("steps", [_step_line(one) for one in result.get("steps", ())])
     if "kinds" in result:
         _show_kinds(result["kinds"], card["warnings"], is_dry=result.get("dryRun", False))
-    show_table("checks", [{**one, "ok": "good" if one["ok"] else "wrong"} for one in result.get("checks", ())])
-    for warning in card["warnings"]:
-        say(f"Warning: {printable(warning)}")
+    _show_examination(result, card["warnings"])
+
+
+def show_outcome(result: Card, warnings: Sequence[str]) -> None:
+    """What came of work that no run is on record of; warnings go to stderr."""
+    show({name: one for name, one in result.items() if name not in _TOLD_IN_LINES}, as_json=False)
+    _show_examination(result, warnings)
 
 
 def line_of_run(card: Card) -> dict[str, Any]:
@@ -48,6 +52,12 @@ def line_of_run(card: Card) -> dict[str, Any]:
         "schedule": card["schedule"],
         "failure": card["failure"],
     }
+
+
+def _show_examination(result: Card, warnings: Sequence[str]) -> None:
+    show_table("checks", [{**one, "ok": "good" if one["ok"] else "wrong"} for one in result.get("checks", ())])
+    for warning in warnings:
+        say(f"Warning: {printable(warning)}")
 
 
 def _terms(card: Card, progress: Progress) -> dict[str, Any]:

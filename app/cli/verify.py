@@ -9,8 +9,10 @@ import typer
 
 from app.cli.context import AsJson
 from app.cli.wishes import NoWait, do_wish
+from app.db.session import Session
 from app.domain.maintenance import VerifyOptions
 from app.domain.runs import RunKind
+from app.services import verifications
 
 
 def verify(
@@ -22,4 +24,9 @@ def verify(
 ) -> None:
     """Prove a backup: restore it into a database of its own, compare every table, and validate a license there."""
     options = VerifyOptions("" if backup_id is None else str(backup_id))
-    do_wish(RunKind.VERIFY, options, no_wait=no_wait, as_json=as_json)
+
+    async def judge(tx: Session) -> None:
+        if backup_id is not None:
+            await verifications.require_possible(tx, backup_id)
+
+    do_wish(RunKind.VERIFY, options, no_wait=no_wait, as_json=as_json, judge=judge)

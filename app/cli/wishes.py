@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from typing import Annotated
 
 import typer
@@ -24,14 +25,23 @@ from app.services.runs import RequestRun
 NoWait = Annotated[bool, typer.Option("--no-wait", help="Leave it to a running server.")]
 
 
-def do_wish(kind: RunKind, options: Options, *, no_wait: bool, as_json: bool) -> None:
+Judge = Callable[[Session], Awaitable[None]]
+"""Raises what a wish is refused with before any run is on record."""
+
+
+async def _let_all(_tx: Session) -> None: ...
+
+
+def do_wish(kind: RunKind, options: Options, *, no_wait: bool, as_json: bool, judge: Judge = _let_all) -> None:
     """Do a run of this kind and print it, or leave it to a server; exit code 1 unless it ended well."""
     wish = RequestRun(kind, options, RunTrigger.COMMAND)
     if no_wait:
-        _leave(wish, as_json=as_json)
+        _leave(wish, judge, as_json=as_json)
         return
 
     async def work(runtime: Runtime) -> Run:
+        async with runtime.database.transaction() as tx:
+            await judge(tx)
         try:
             with progress_bar(is_shown=not as_json) as tell:
                 return await do_at_once(runtime, COMMAND_LINE, wish, tell)
@@ -42,8 +52,9 @@ def do_wish(kind: RunKind, options: Options, *, no_wait: bool, as_json: bool) ->
     show_end(run_long(work), as_json=as_json)
 
 
-def _leave(wish: RequestRun, *, as_json: bool) -> None:
+def _leave(wish: RequestRun, judge: Judge, *, as_json: bool) -> None:
     async def work(tx: Session, runtime: Runtime) -> Run:
+        await judge(tx)
         return await runs.request(tx, COMMAND_LINE, wish, now=runtime.now())
 
     queued = run(work)

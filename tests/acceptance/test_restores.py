@@ -177,8 +177,7 @@ def test_a_fresh_installation_is_made_of_a_backup_and_the_key_alone(
     with embedded_server:
         license_key = issue(embedded_server)
         key = (data / "encryption.key").read_text().strip()
-        settings = Settings.model_validate({"data_dir": data, "backup_dir": backups})
-        backup = back_up(settings)
+        backup = embedded_server.json("backup")["result"]["backup"]
     shutil.rmtree(data)
 
     without_key = embedded_server.command("restore", "--confirm", "itechsmart_licenses")
@@ -194,7 +193,11 @@ def test_a_fresh_installation_is_made_of_a_backup_and_the_key_alone(
     with LiveServer(tmp_path, embedded_server.environment, free_port()) as server:
         assert validate(server, license_key, "one") == "VALID"
         shown = server.json("restore", "list")["items"]
+        made = server.json("runs", "list", "--kind", "backup")["items"]
+        found = server.command("database", "overview").stdout
     assert shown == []
+    assert [(run["status"], run["failure"]) for run in made] == [("succeeded", None)]
+    assert "failed_backups" not in found
 
 
 def test_a_database_that_is_gone_or_broken_is_restored_by_command(
@@ -213,10 +216,15 @@ def test_a_database_that_is_gone_or_broken_is_restored_by_command(
 
     assert "BACKUP_UNPROVEN" in unproven.stderr
     assert broken["putAway"].startswith(f"{live}_before_")
+    listed = server.command("restore", "list").stdout
+    assert any(line.startswith(broken["putAway"] + " ") for line in listed.splitlines())
+    assert max(map(len, listed.splitlines())) <= 80
     postgres = fresh_database.replace(f"/{live}?", "/postgres?")
     with psycopg.connect(postgres, autocommit=True) as connection:
         connection.execute(f'DROP DATABASE "{live}" WITH (FORCE)'.encode())
-    gone = server.json("restore", "--confirm", live)
-    assert gone["putAway"] is None
+    gone = server.command("restore", "--confirm", live)
+    assert gone.returncode == 0, gone.stderr
+    assert "All indexes are valid." in gone.stdout
+    assert "[{" not in gone.stdout
     with LiveServer(tmp_path, environment, free_port()) as after:
         assert validate(after, license_key, "one") == "VALID"

@@ -51,3 +51,10 @@ def test_other_tools_report_from_their_scripts(cli: CommandLine, tmp_path: Path)
     assert "BACKUP_REPORT_REFUSED" in cli.refusal("backups", "report", "--tool", "license-server")
     assert "BACKUP_REPORT_REFUSED" in cli.refusal("backups", "report", "--tool", "wal-g", "--status", "running")
     assert "stored by" not in cli.text("backups", "list")
+
+
+def test_a_trial_of_an_unknown_backup_is_refused_and_leaves_no_failed_run(cli: CommandLine) -> None:
+    for option in ((), ("--no-wait",)):
+        assert "BACKUP_NOT_FOUND" in cli.refusal("backups", "verify", str(uuid4()), *option)
+
+    assert cli.json("runs", "list", "--kind", "verify")["items"] == []

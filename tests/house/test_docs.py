@@ -78,6 +78,13 @@ def test_links_lead_to_files_and_headings_that_exist(document: Path) -> None:
         assert not anchor or anchor in anchors(target), link
 
 
+@pytest.mark.parametrize("document", sorted(ROOT.glob("docs/*.md")), ids=lambda path: path.name)
+def test_a_document_has_no_two_sections_of_the_same_name(document: Path) -> None:
+    names = re.findall(r"^## (.+)$", prose(document), re.MULTILINE)
+
+    assert [name for name in names if names.count(name) > 1] == []
+
+
 @every_document
 def test_every_file_that_is_named_exists(document: Path) -> None:
     missing = {path for path in named_paths(document) - MADE_LATER if not (ROOT / path).exists()}

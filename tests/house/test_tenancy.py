@@ -127,6 +127,7 @@ NO_TENANT_YET = {
     "list_under_way": "a restore moves the whole installation",
     "read_legacy": "a restore moves the whole installation",
     "settle_runs": "a restore moves the whole installation",
+    "end_well": "a restore moves the whole installation",
     "settle_backups": "a restore moves the whole installation",
     "put_runs": "a restore moves the whole installation",
     "put_backups": "a restore moves the whole installation",

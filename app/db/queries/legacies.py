@@ -103,6 +103,12 @@ async def settle_runs(tx: Session, reason: str, *, now: datetime) -> None:
     await tx.execute(settled.values(status=RunStatus.LOST, finished_at=now, failure=reason))
 
 
+async def end_well(tx: Session, run_id: UUID, *, at: datetime) -> None:
+    """Declare the run that made the backup a success: it was under way in its own backup, and the backup is here."""
+    ended = update(Run).where(Run.id == run_id, Run.status == RunStatus.LOST)
+    await tx.execute(ended.values(status=RunStatus.SUCCEEDED, finished_at=at, failure=None))
+
+
 async def settle_backups(tx: Session, reason: str, *, now: datetime) -> None:
     """Declare all backups that were being made failed."""
     settled = update(Backup).where(Backup.status == BackupStatus.RUNNING)

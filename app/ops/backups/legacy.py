@@ -145,3 +145,5 @@ async def _put_on_record(tx: Session, manifest: Manifest, store: StoreName) -> N
     backup.sha256 = manifest.sha256
     backup.manifest = manifest.as_document()
     await tx.flush()
+    if backup.run_id is not None:
+        await legacies.end_well(tx, backup.run_id, at=manifest.created_at)
