@@ -54,6 +54,8 @@ class TestSecretFiles:
             "DATABASE_DIRECT_URL": "postgresql://owner@db/licenses",
             "ENCRYPTION_KEY": KEY,
             "REDIS_URL": "unix:///run/valkey.sock",
+            "VERIFY_DATABASE_URL": "postgresql://verifier@db/postgres",
+            "BACKUP_ENCRYPTION_KEY": f"AGE-SECRET-KEY-1{'Q' * 58}",
             "SLACK_WEBHOOK_URL": "https://hooks.slack.example/services/T/B/X",
             "PAGERDUTY_ROUTING_KEY": "0123456789abcdef0123456789abcdef",
         }

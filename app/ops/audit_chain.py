@@ -85,6 +85,8 @@ async def verify(database: Database, verification: Verification, *, now: datetim
 
 
 async def _look_at_links(database: Database, verification: Verification) -> AsyncIterator[Progress]:
+    if not verification.key:
+        return  # nothing was sealed when it began; what was sealed meanwhile has a key that it does not know
     last = await read_head(database)
     after = 0
     while True:

@@ -338,3 +338,15 @@ async def test_the_settings_of_a_session_do_not_change_what_is_verified(
         assert (await verify(other)).is_intact
     finally:
         await other.close()
+
+
+async def test_a_verification_that_began_before_the_first_sealing_finds_nothing_wrong(database: Database) -> None:
+    await record(database, 3)
+    verification = await audit_chain.begin_verification(database, VAULT, None)
+    await seal(database)
+
+    async for _ in audit_chain.verify(database, verification, now=NOW + timedelta(minutes=2)):
+        """Each step is judged as it comes."""
+
+    assert (verification.is_intact, verification.head) == (True, Head())
+    assert (await verify(database)).head.position == 3
