@@ -68,6 +68,9 @@ def translate(error: BaseException | None) -> DomainError | None:
     if isinstance(error, (*AWAY, OSError)):
         log_outage(error)
         return DatabaseFull() if isinstance(error, pg.DiskFull) else DatabaseUnavailable()
+    if isinstance(error, psycopg.InternalError) and error.sqlstate is None:
+        log_outage(error)
+        return DatabaseUnavailable()  # the driver's own: a connection that ends within an answer leaves two results
     return None
 
 

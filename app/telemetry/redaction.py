@@ -13,17 +13,9 @@ _HIDDEN_NAME = (
 _LETTER = "[A-HJ-NP-Z2-9]"
 _DASH = r"[-\u2010-\u2015\u2212]"
 
-_SECRET = re.compile(
+_TOLD = re.compile(
     rf"""
-    (?P<kept> [0-9A-F]{{8}}-[0-9A-F]{{4}}-[0-9A-F]{{4}}-[0-9A-F]{{4}}-[0-9A-F]{{12}} )  # UUIDs stay
-    | {_LETTER}{{4}} (?: {_DASH}{_LETTER}{{4}} ){{4}}
-    | (?<![A-Z0-9]) {_LETTER}{{4}} (?: {_DASH}?{_LETTER}{{4}} ){{4}} (?![A-Z0-9])
-    | (?<![A-Z0-9]) (?= [^2-9]{{0,57}} [2-9] )  # grouped otherwise; a digit tells it from words in a row
-      {_LETTER} (?: [-+\ \t\u2010-\u2015\u2212]{{0,2}} {_LETTER} ){{19}} (?![A-Z0-9])
-    | its[a-z]_ [A-Z0-9_-]+
-    | gAAAA [A-Z0-9_-]{{16,}} ={{0,2}}
-    | (?<![A-Z0-9_-]) [A-Z0-9_-]{{43,128}} =
-    | (?P<scheme> (?:bearer|basic)[\s+]{{1,8}} ) [^\s"',;)&]+
+    (?P<scheme> (?:bearer|basic)[\s+]{{1,8}} ) [^\s"',;)&]+
     | (?P<user> (?<=://) [^\s/@:?\#]{{0,128}} : ) (?! \d{{1,5}}[/?\#] ) \S{{0,256}} (?=@)
     | (?P<row> \bDETAIL: \s{{1,4}} ) [^\r\n]+  # PostgreSQL quotes the row that it refused
     | (?P<hook> hooks\.slack\.com/services/ ) [^\s"']+
@@ -36,10 +28,28 @@ _SECRET = re.compile(
     """,
     re.IGNORECASE | re.ASCII | re.VERBOSE,
 )
+"""Secrets told by what stands in front of them: covered first, or a word of theirs is taken for a part of a key."""
+
+_SHAPED = re.compile(
+    rf"""
+    (?P<kept> [0-9A-F]{{8}}-[0-9A-F]{{4}}-[0-9A-F]{{4}}-[0-9A-F]{{4}}-[0-9A-F]{{12}} )  # UUIDs stay
+    | {_LETTER}{{4}} (?: {_DASH}{_LETTER}{{4}} ){{4}}
+    | (?<![A-Z0-9]) {_LETTER}{{4}} (?: {_DASH}?{_LETTER}{{4}} ){{4}} (?![A-Z0-9])
+    | (?<![A-Z0-9]) (?= [^2-9]{{0,57}} [2-9] )  # grouped otherwise; a digit tells it from words in a row
+      {_LETTER} (?: [-+\ \t\u2010-\u2015\u2212]{{0,2}} {_LETTER} ){{19}} (?![A-Z0-9])
+    | its[a-z]_ [A-Z0-9_-]+
+    | gAAAA [A-Z0-9_-]{{16,}} ={{0,2}}
+    | (?<![A-Z0-9_-]) [A-Z0-9_-]{{43,128}} =
+    """,
+    re.IGNORECASE | re.ASCII | re.VERBOSE,
+)
+"""Secrets told by their shape alone."""
+
 _WORTH_A_LOOK = re.compile(
     r"""[-+ \t=:@"',\\%\u2010-\u2015\u2212]|[A-Z2-9]{20}|gAAAA|its[a-z]_|bearer|basic|slack""",
     re.IGNORECASE | re.ASCII,
 )
+_CAN_TELL = re.compile(r"[\s+:=,]|slack", re.IGNORECASE)
 _ESCAPED = re.compile(r"\\(?:u00([2-7][0-9A-Fa-f])|x([2-7][0-9A-Fa-f])|([\"/]))")
 _NAMED_SECRET = re.compile(rf"{_HIDDEN_NAME}\Z", re.IGNORECASE | re.ASCII)
 
@@ -49,12 +59,12 @@ def redact(text: str) -> str:
     if not _WORTH_A_LOOK.search(text):
         return text
 
-    covered = _SECRET.sub(_cover, text)
+    covered = _cover_secrets(text)
     if "%" not in covered and "\\" not in covered:
         return covered
 
     unfolded = _unfold(covered)
-    uncovered = _SECRET.sub(_cover, unfolded)
+    uncovered = _cover_secrets(unfolded)
     return covered if uncovered == unfolded else uncovered
 
 
@@ -64,9 +74,16 @@ def is_secret_name(name: str) -> bool:
     return _NAMED_SECRET.search(name) is not None
 
 
-def _cover(match: re.Match[str]) -> str:
-    if match["kept"]:
-        return match["kept"]
+def _cover_secrets(text: str) -> str:
+    told = _TOLD.sub(_cover_told, text) if _CAN_TELL.search(text) else text
+    return _SHAPED.sub(_cover_shaped, told)
+
+
+def _cover_shaped(match: re.Match[str]) -> str:
+    return match["kept"] or COVER
+
+
+def _cover_told(match: re.Match[str]) -> str:
     before = match["scheme"] or match["user"] or match["row"] or match["hook"] or match["header"] or match["name"] or ""
     return f"{before}{match['quote'] or ''}{COVER}"
 

@@ -7,6 +7,7 @@ import ctypes
 import logging
 import multiprocessing
 import os
+import select
 import signal
 import socket
 import struct
@@ -23,6 +24,9 @@ from app.telemetry.logging import log
 
 LAST_CALL_SECONDS = 0.6
 ACCEPT_SECONDS = 0.3
+LOOK_SECONDS = 0.05
+PATIENCE_SECONDS = 3.0
+"""How much longer than DRAIN_SECONDS a drain may take on a machine too busy to accept and read what has come."""
 
 SO_ATTACH_FILTER = 26
 _DROP = ctypes.create_string_buffer(struct.pack("HBBI", 0x06, 0, 0, 0))
@@ -73,6 +77,7 @@ class Drain:
         self._runtime = runtime
         self._server = server
         self._loop = loop
+        self._deadline = 0.0
 
     def next_step(self) -> None:
         """Start to drain, or end the drain, or end at once."""
@@ -84,10 +89,8 @@ class Drain:
             seconds = self._runtime.settings.drain_seconds
             self._runtime.is_draining = True
             log(logger, logging.INFO, "Draining before the stop", event="drain", seconds=seconds)
-            last_call = max(0.0, seconds - LAST_CALL_SECONDS)
-            self._loop.call_later(last_call, self._turn_away)
-            self._loop.call_later(last_call + ACCEPT_SECONDS, self._close_port)
-            self._loop.call_later(seconds, self.stop)
+            self._deadline = self._loop.time() + seconds + PATIENCE_SECONDS
+            self._loop.call_later(max(0.0, seconds - LAST_CALL_SECONDS), self._turn_away)
 
     def stop(self) -> None:
         """Let the server finish what it is answering, and end; answers that could go on for long see it and end too."""
@@ -97,17 +100,40 @@ class Drain:
 
     def _turn_away(self) -> None:
         """Let nobody knock any more: closing the port resets connections that wait behind it, so none may wait."""
-        if sys.platform != "linux":
-            return
-        for listener in self._server.servers:
-            for found in listener.sockets:
-                with suppress(OSError), socket.socket(fileno=os.dup(found.fileno())) as shared:
+        if sys.platform == "linux":
+            for listener in self._listeners():
+                with suppress(OSError), socket.socket(fileno=os.dup(listener)) as shared:
                     shared.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, _DROP_EVERYTHING)
+        self._loop.call_later(ACCEPT_SECONDS, self._close_port)
 
     def _close_port(self) -> None:
-        """Take no more connections; those just taken have a moment to bring their request before they are closed."""
-        for listener in self._server.servers:
-            listener.close()
+        """Take no more connections, once nobody waits behind the port; those just taken may still ask."""
+        if self._may_wait() and self._somebody_knocks():
+            self._loop.call_later(LOOK_SECONDS, self._close_port)
+            return
+        for server in self._server.servers:
+            server.close()
+        self._loop.call_later(LAST_CALL_SECONDS - ACCEPT_SECONDS, self._stop_when_all_have_asked)
+
+    def _stop_when_all_have_asked(self) -> None:
+        """End, once everybody who was let in has said something: closing on them resets what is on its way."""
+        connections = self._server.server_state.connections
+        if self._may_wait() and any(getattr(one, "cycle", one) is None for one in connections):
+            self._loop.call_later(LOOK_SECONDS, self._stop_when_all_have_asked)
+            return
+        self.stop()
+
+    def _may_wait(self) -> bool:
+        return self._loop.time() < self._deadline and not self._server.should_exit
+
+    def _somebody_knocks(self) -> bool:
+        poll = select.poll()
+        for listener in self._listeners():
+            poll.register(listener, select.POLLIN)
+        return bool(poll.poll(0))
+
+    def _listeners(self) -> list[int]:
+        return [found.fileno() for listener in self._server.servers for found in listener.sockets]
 
 
 def _on_end_of_parent(loop: asyncio.AbstractEventLoop, stop: Callable[[], None]) -> None:
