@@ -33,14 +33,19 @@ async def arrange(
     """Give today, fourteen days ahead and every day of which the default partition has rows a partition.
 
     Raises NotOwner. Each day is a transaction of its own; while another session is at it, nothing is done.
+    All need the same locks: when one day does not get them, the others do not wait for them, too.
     """
     arranged = Arranged()
     if not await direct.try_hold(LOCK_NAME):
         return arranged
     await partitions.remove_guards(direct)
+    busy: str | None = None
     there = {partition.day for partition in await partitions.list_partitions(direct)}
     for day in [*await partitions.list_days_in_default(direct, _start_of_today(now)), *_days_ahead(now)]:
         if day in there:
+            continue
+        if busy is not None:
+            arranged.postponed[day] = busy
             continue
         is_large = await partitions.default_bytes(direct) > large_default_bytes
         if is_large and _may_get_rows(day, now):
@@ -50,7 +55,7 @@ async def arrange(
             arranged.rows += await partitions.make_partition(direct, day, is_guarded=is_large)
             arranged.days.append(day)
         except TableBusy as error:
-            arranged.postponed[day] = str(error)
+            arranged.postponed[day] = busy = str(error)
     return arranged
 
 
