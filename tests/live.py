@@ -34,7 +34,7 @@ def free_port() -> int:
         return port
 
 
-def wait_until(is_true: Callable[[], bool], wish: str, seconds: float = 30.0) -> None:
+def wait_until(is_true: Callable[[], bool], wish: str, seconds: float = 60.0) -> None:
     """Look again and again until it is true; an AssertionError names the wish when it is not in time."""
     deadline = time.monotonic() + seconds
     while not is_true():
@@ -50,7 +50,7 @@ class LiveServer:
         self.environment = environment
         self.port = port
         self.url = f"http://127.0.0.1:{port}"
-        self.client = httpx.Client(base_url=self.url, timeout=10)
+        self.client = httpx.Client(base_url=self.url, timeout=30)
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> LiveServer:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from typing import Any
 from uuid import UUID
 
 from app.domain.errors import Conflict, FieldError, Invalid, NotFound, Unavailable
+from app.domain.signed import Signed
 
 PRODUCT = "itechsmart-license-server"
 FORMAT = 1
@@ -145,7 +145,7 @@ class TableContent:
 
 
 @dataclass(frozen=True, slots=True)
-class Manifest:
+class Manifest(Signed):
     """What is known of a backup, as it stands beside its file.
 
     `created_at` is the moment of the snapshot: nothing that was committed later is in the backup. `raw_bytes` is the
@@ -180,16 +180,6 @@ class Manifest:
     def name(self) -> str:
         """The name of the manifest's own file."""
         return manifest_name(self.file_name)
-
-    def unsigned_text(self) -> str:
-        """What the signature is made over: everything else, in one way of writing it."""
-        document = self.as_document()
-        del document["signature"]
-        return json.dumps(document, sort_keys=True, separators=(",", ":"))
-
-    def as_text(self) -> str:
-        """The manifest's file."""
-        return json.dumps(self.as_document(), indent=2) + "\n"
 
     def as_document(self) -> dict[str, Any]:
         """As it is kept, with the names that answers use."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -10,6 +9,7 @@ from typing import Any
 from uuid import UUID
 
 from app.domain.backups import BackupRefused
+from app.domain.signed import Signed
 
 SUFFIX = ".verified.json"
 KIND = "verification"
@@ -17,7 +17,7 @@ FORMAT = 1
 
 
 @dataclass(frozen=True, slots=True)
-class Verification:
+class Verification(Signed):
     """That the file with this SHA-256 was restored, when, and how long that took. The signature is over the rest."""
 
     backup_id: UUID
@@ -25,16 +25,6 @@ class Verification:
     verified_at: datetime
     recovery_seconds: float
     signature: str = ""
-
-    def unsigned_text(self) -> str:
-        """What the signature is made over; a manifest's text is never the same."""
-        document = self.as_document()
-        del document["signature"]
-        return json.dumps(document, sort_keys=True, separators=(",", ":"))
-
-    def as_text(self) -> str:
-        """The note's file."""
-        return json.dumps(self.as_document(), indent=2) + "\n"
 
     def as_document(self) -> dict[str, Any]:
         """As it is kept."""

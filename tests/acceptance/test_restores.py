@@ -54,7 +54,7 @@ class Client:
 
     def _ask(self) -> None:
         valid_at = time.monotonic()
-        with httpx.Client(base_url=self._url, timeout=10) as client:
+        with httpx.Client(base_url=self._url, timeout=30) as client:
             while not self._stopped.is_set():
                 self.seen[self._answer(client)] += 1
                 if self.last == "VALID":

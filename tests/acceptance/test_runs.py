@@ -205,7 +205,7 @@ def test_a_command_that_is_told_to_stop_cancels_its_run(
         wait_until(lambda: installation.backends() == 1, "the command does its run", 20)
         running.send_signal(number)
 
-        _, said = running.communicate(timeout=20)
+        _, said = running.communicate(timeout=60)
 
     assert running.returncode == exit_code
     assert said == b"Stopped; `license-server runs list` says how the run ended.\n"

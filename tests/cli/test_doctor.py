@@ -129,7 +129,7 @@ def test_a_key_that_is_lost_is_told_and_none_is_made(embedded: LiveServer) -> No
 
 def test_a_command_that_has_said_everything_waits_for_no_thread() -> None:
     ran = subprocess.run(
-        [sys.executable, "-c", HANGING], cwd=REPOSITORY, capture_output=True, text=True, timeout=20, check=True
+        [sys.executable, "-c", HANGING], cwd=REPOSITORY, capture_output=True, text=True, timeout=60, check=True
     )
 
     assert ran.stdout == "given up\n"

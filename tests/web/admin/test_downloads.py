@@ -114,14 +114,17 @@ def test_a_client_that_hangs_up_leaves_no_open_file(live_server: LiveServer, vau
     store.prepare()
     store.put_text(manifest.name, manifest.as_text())
     (store.folder / manifest.file_name).write_bytes(content)
-    live_server.client.post("/admin/backups/rescan", headers=headers)
+    rescanned = live_server.client.post("/admin/backups/rescan", headers=headers)
+    assert rescanned.status_code == 200, rescanned.text
 
     def is_open() -> bool:
         files = psutil.Process(live_server.process.pid).open_files()
         return any(one.path.endswith(manifest.file_name) for one in files)
 
     with live_server.client.stream("GET", f"/admin/backups/{manifest.id}/download", headers=headers) as answer:
-        next(answer.iter_raw(1000))
+        assert answer.status_code == 200
+        pieces = answer.iter_raw(1000)  # kept: without it the library closes the connection
+        next(pieces)
         assert is_open()
 
     wait_until(lambda: not is_open(), "the file is closed")
