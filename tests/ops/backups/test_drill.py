@@ -217,11 +217,18 @@ def processes_in(folder: Path) -> list[psutil.Process]:
 
 def postgres_in(folder: Path) -> list[psutil.Process]:
     """Those of a PostgreSQL."""
-    return [one for one in processes_in(folder) if one.name() == "postgres"]
+    return [one for one in psutil.process_iter() if _is_in(one, folder) and _is_postgres(one)]
 
 
 def _is_in(process: psutil.Process, folder: Path) -> bool:
     try:
         return process.status() != psutil.STATUS_ZOMBIE and Path(process.cwd()).is_relative_to(folder)
     except (psutil.Error, OSError):
+        return False
+
+
+def _is_postgres(process: psutil.Process) -> bool:
+    try:
+        return process.name() == "postgres"
+    except psutil.Error:  # it has ended meanwhile
         return False
