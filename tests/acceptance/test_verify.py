@@ -6,6 +6,8 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -121,23 +123,29 @@ def test_a_trial_that_is_killed_or_stopped_at_any_moment_leaves_nothing_and_chan
 
 def test_validations_go_on_beside_a_trial(trials: Trials) -> None:
     with trials.server:
-        before, during, stop = list[float](), list[float](), threading.Event()
-        client = threading.Thread(target=_validate, args=(trials.server.url, before, stop))
-        client.start()
-        time.sleep(2)
-        stop.set()
-        client.join()
-        stop.clear()
-        client = threading.Thread(target=_validate, args=(trials.server.url, during, stop))
-        client.start()
-        run_id = trials.start()
-        wait_until(lambda: trials.status(run_id) == "succeeded", "the backup is verified", 60)
-        stop.set()
-        client.join()
+        with _validating(trials.server.url) as before:
+            time.sleep(2)
+        with _validating(trials.server.url) as during:
+            run_id = trials.start()
+            wait_until(lambda: trials.status(run_id) not in ("queued", "running"), "the run has ended", 180)
+        assert trials.rows("SELECT status, failure FROM runs WHERE id = %s", run_id) == [("succeeded", None)]
 
     sys.stderr.write(f"before {_told(before)}, during {_told(during)}\n")
     assert len(during) > 20
     assert sorted(during)[len(during) * 95 // 100] < 1.0
+
+
+@contextmanager
+def _validating(url: str) -> Iterator[list[float]]:
+    """A client that validates until the block is left; the seconds of each answer, also when the block fails."""
+    seconds, stop = list[float](), threading.Event()
+    client = threading.Thread(target=_validate, args=(url, seconds, stop))
+    client.start()
+    try:
+        yield seconds
+    finally:
+        stop.set()
+        client.join()
 
 
 def _validate(url: str, seconds: list[float], stop: threading.Event) -> None:
